@@ -1,0 +1,42 @@
+# Python 3.11 or newer and make are all that a fresh machine needs. PYTHON=... names an interpreter.
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHON
+
+.PHONY: demo test lint matrix bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo ## a Django site and a Flask app send real mail; SERVE=1 leaves the site running
+	@SERVE="$(SERVE)" $(BIN)/python -m example_project.demo
+
+# The core's own tests must reach every branch of the floors without I/O; the other tests may not help them.
+test: $(VENV)/.dev ## the whole suite, and the branch coverage of the core
+	$(BIN)/coverage run -m pytest -q tests/core
+	$(BIN)/python -m pytest -q --ignore=tests/core
+	$(BIN)/coverage report
+
+lint: $(VENV)/.dev ## ruff and mypy, both strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+matrix: ## the suite on each Python and its Django that this machine has
+	@scripts/matrix
+
+bench: $(VENV)/.dev ## measurements
+	@if [ -d benchmarks ]; then $(BIN)/python -m benchmarks; else echo "Benchmarks come later: there is no benchmarks/ yet."; fi
+
+clean: ## forget every environment and cache
+	rm -rf $(VENV) .venv-matrix build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than pyproject.toml when nothing is left to install: the second run starts at once.
+$(VENV)/.demo: pyproject.toml
+	@python=$$(scripts/python-for-venv) && echo "Setting up $(VENV) with $$python ..." && \
+	    scripts/make-venv $(VENV) "$$python" --editable '.[django,flask,scram,testing]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@echo "Adding the tools for tests and lint to $(VENV) ..."
+	@scripts/make-venv $(VENV) $(BIN)/python --group dev
+	@touch $@
