@@ -1,0 +1,31 @@
+"""`Answer`: a reply that a server means to give."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply; `text` may have several lines."""
+
+    code: int
+    enhanced: str = ""
+    text: str = "ok"
+
+    @property
+    def severity(self) -> int:
+        """The first digit of the code."""
+        return self.code // 100
+
+    def serialize(self, *, enhanced: bool = True) -> bytes:
+        """The reply on the wire; `enhanced=False` leaves the enhanced code out."""
+        prefix = f"{self.enhanced} " if enhanced and self.enhanced else ""
+        lines = [prefix + line for line in self.text.split("\n")]
+        separators = ["-"] * (len(lines) - 1) + [" "]
+        reply = "".join(f"{self.code}{s}{line}\r\n" for s, line in zip(separators, lines, strict=True))
+        return reply.encode()
+
+
+def first_digit(raw: bytes) -> int | None:
+    """The class of a raw reply: the first digit of its last line, None if there is none."""
+    last = raw.rstrip(b"\r\n").rpartition(b"\n")[2]
+    return int(last[:1]) if last[:1].isdigit() else None

@@ -1,0 +1,75 @@
+"""What a session writes, cut, dripped and split as the script says."""
+
+from mailbridge.testing.actions import Action, End, StartTLS, Then, Write
+from mailbridge.testing.records import Connection
+from mailbridge.testing.script import Cut, Script
+
+
+class Outlet:
+    """Collects the actions of one connection and counts its octets."""
+
+    def __init__(self, script: Script, connection: Connection) -> None:
+        self._script = script
+        self._connection = connection
+        self._actions: list[Action] = []
+        self._pending = bytearray()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be written."""
+        return self._connection.ended is not None
+
+    def write(self, data: bytes) -> None:
+        """Say this, up to where the script cuts."""
+        if self.ended:
+            return
+        cut = self._cut(reading=False)
+        room = len(data) if cut is None else max(0, cut.at - self._connection.written)
+        self._pending += data[:room]
+        self._connection.written += len(data[:room])
+        if cut is not None and room <= len(data):
+            self.end(cut.how)
+
+    def read(self, data: bytes) -> bytes:
+        """Count what arrived; only what stands before a cut is returned."""
+        cut = self._cut(reading=True)
+        room = len(data) if cut is None else max(0, cut.at - self._connection.read)
+        self._connection.read += len(data[:room])
+        return data[:room]
+
+    def end_if_read(self) -> None:
+        """End where the script says so, once all that was read is answered."""
+        cut = self._cut(reading=True)
+        if cut is not None and self._connection.read >= cut.at:
+            self.end(cut.how)
+
+    def flush(self) -> None:
+        """What is written from now on goes into another segment."""
+        data = bytes(self._pending)
+        self._pending.clear()
+        pause = self._script.pause
+        size = 1 if pause else self._script.segment or len(data) or 1
+        self._actions += [Write(data[i : i + size], pause) for i in range(0, len(data), size)]
+
+    def start_tls(self) -> None:
+        """Shake hands after what was written so far."""
+        if not self.ended:
+            self.flush()
+            self._actions.append(StartTLS())
+
+    def end(self, then: Then) -> None:
+        """End the server's side, once; `Then.GO_ON` does nothing."""
+        if then is not Then.GO_ON and not self.ended:
+            self.flush()
+            self._connection.ended = then.value
+            self._actions.append(End(then))
+
+    def collect(self) -> list[Action]:
+        """What is to be done now."""
+        self.flush()
+        actions, self._actions = self._actions, []
+        return actions
+
+    def _cut(self, *, reading: bool) -> Cut | None:
+        mine = (c for c in self._script.cuts if c.reading is reading and c.concerns(self._connection.number))
+        return min(mine, key=lambda cut: cut.at, default=None)
