@@ -1,0 +1,86 @@
+"""An SMTP, ESMTP and LMTP client on which a refusal is never lost.
+
+The classic API stands in `mailbridge.smtplib`, the errors of the operating system, the resolver
+and of TLS in `mailbridge.translation`. Neither `smtplib` nor `asyncio` is a name of this module,
+so that `from mailbridge import smtplib` always gives ours.
+"""
+
+from .auth import Credentials, Mechanism, Secret
+from .capabilities import Capabilities
+from .errors import (
+    SMTPAuthenticationError,
+    SMTPConnectError,
+    SMTPConnectionRefused,
+    SMTPConnectionReset,
+    SMTPDataError,
+    SMTPException,
+    SMTPHeloError,
+    SMTPInputError,
+    SMTPNotSupportedError,
+    SMTPOutcomeUnknown,
+    SMTPProtocolError,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSecurityError,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+    SMTPUnreachableError,
+)
+from .facts import Endpoint, Phase, printable
+from .logs import log_receipt
+from .message import MailObject
+from .parameters import MailOptions, RcptOptions
+from .receipts import Receipt, RecipientResult, State
+from .replies import EnhancedCode, Reply
+from .server import Security, Server, Timeouts
+from .sync.client import Client
+from .tls import TLSInfo
+from .translation import SMTPCertificateError, SMTPHandshakeError, SMTPNameError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Capabilities",
+    "Client",
+    "Credentials",
+    "Endpoint",
+    "EnhancedCode",
+    "MailObject",
+    "MailOptions",
+    "Mechanism",
+    "Phase",
+    "RcptOptions",
+    "Receipt",
+    "RecipientResult",
+    "Reply",
+    "SMTPAuthenticationError",
+    "SMTPCertificateError",
+    "SMTPConnectError",
+    "SMTPConnectionRefused",
+    "SMTPConnectionReset",
+    "SMTPDataError",
+    "SMTPException",
+    "SMTPHandshakeError",
+    "SMTPHeloError",
+    "SMTPInputError",
+    "SMTPNameError",
+    "SMTPNotSupportedError",
+    "SMTPOutcomeUnknown",
+    "SMTPProtocolError",
+    "SMTPRecipientsRefused",
+    "SMTPResponseException",
+    "SMTPSecurityError",
+    "SMTPSenderRefused",
+    "SMTPServerDisconnected",
+    "SMTPTimeoutError",
+    "SMTPUnreachableError",
+    "Secret",
+    "Security",
+    "Server",
+    "State",
+    "TLSInfo",
+    "Timeouts",
+    "log_receipt",
+    "printable",
+]

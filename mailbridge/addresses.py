@@ -1,0 +1,230 @@
+"""Addresses: read a mailbox once, write it again from its parts. The caller's string is never pasted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+import idna
+
+from .errors import SMTPInputError
+from .facts import printable
+
+# RFC 5321 section 4.5.3.1: octets of a local part, a domain and a path with its brackets.
+LOCAL_PART = 64
+DOMAIN = 255
+PATH = 256
+# Caps before anything is parsed (WIRE.md S11): characters of one mailbox and of one header's list.
+MAILBOX_TEXT = 1_000
+LIST_TEXT = 256 * 1024
+COMMENT_DEPTH = 16
+
+# RFC 5321 section 4.1.2; characters beyond ASCII are atext by RFC 6531 section 3.3.
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]"
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
+_ADDR_SPEC = re.compile(rf"(?P<local>{_DOT_ATOM.pattern}|{_QUOTED})(?:@(?P<domain>[^@\"<>(),:;\\\s]+|\[[^\[\]\\<>\s]+\]))?")
+_NAME_ADDR = re.compile(rf"(?:{_ATEXT}|[. \t]|{_QUOTED})*<(?P<spec>[^<]*)>")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_TAGGED_LITERAL = re.compile(r"[A-Za-z0-9-]*[A-Za-z0-9]:[\x21-\x5a\x5e-\x7e]+")
+# One token of an address list: a quoted string, an escaped character, a special, or a run of anything else.
+_TOKEN = re.compile(rf"{_QUOTED}|\\.|[<>,:;()\"\\]|[^<>,:;()\"\\]+", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A mailbox: what stands between the angle brackets of MAIL and RCPT.
+
+    Attributes:
+        local: The local part without its quotes.
+        domain: The domain in A-labels, an address literal, or empty ("postmaster").
+    """
+
+    local: str
+    domain: str = ""
+
+    @property
+    def needs_utf8(self) -> bool:
+        """RFC 6531: a local part beyond ASCII travels only where SMTPUTF8 is offered."""
+        return not self.local.isascii()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two mailboxes the same: the local part to the letter, the domain in any case."""
+        return self.local, self.domain.casefold()
+
+    @property
+    def path(self) -> bytes:
+        """The path for a command, with its brackets (RFC 5321 section 4.1.2)."""
+        return f"<{self}>".encode()
+
+    def __str__(self) -> str:
+        local = self.local
+        if not _DOT_ATOM.fullmatch(local):
+            local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
+        return f"{local}@{self.domain}" if self.domain else local
+
+
+def parse(text: str) -> Address:
+    """Read one mailbox: an addr-spec, or a display name and an addr-spec in brackets.
+
+    Args:
+        text: What the caller calls an address.
+
+    Raises:
+        SMTPInputError: It is none, or one that SMTP cannot carry; the sentence says why.
+    """
+    if not isinstance(text, str):
+        raise SMTPInputError(f"an address must be a string, not {type(text).__name__}")
+    return _parse(text)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Address:
+    if len(text) > MAILBOX_TEXT:
+        raise _wrong(text, f"it has {len(text)} characters, {MAILBOX_TEXT} are allowed")
+    stripped = text.strip(" \t")
+    if not stripped.isprintable():
+        raise _wrong(text, "it holds a control character or a line end")
+    named = _NAME_ADDR.fullmatch(stripped)
+    found = _ADDR_SPEC.fullmatch(named["spec"] if named else stripped)
+    if not found:
+        raise _wrong(text, "it is not of the form local-part@domain")
+    local, domain = found["local"], found["domain"] or ""
+    if local.startswith('"'):
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return _checked(Address(local, a_labels(domain)), text)
+
+
+def _checked(address: Address, text: str) -> Address:
+    """RFC 5321 section 4.5.3.1: the lengths that every server takes."""
+    spelled = str(address).encode("utf-8", "surrogateescape")
+    if not address.local:
+        raise _wrong(text, "its local part is empty")
+    if len(spelled) - len(address.domain) - bool(address.domain) > LOCAL_PART:
+        raise _wrong(text, f"its local part has more than {LOCAL_PART} octets")
+    if len(address.domain) > DOMAIN or len(spelled) + 2 > PATH:
+        raise _wrong(text, f"it has more than {PATH - 2} octets")
+    return address
+
+
+def _wrong(text: str, why: str) -> SMTPInputError:
+    return SMTPInputError(f"{printable(repr(text), 200)} is not an address that can be used: {why}")
+
+
+def a_labels(domain: str) -> str:
+    """Write a domain in ASCII: A-labels by IDNA 2008 (RFC 5891), literals checked, the rest as it is.
+
+    Raises:
+        SMTPInputError: It is no domain.
+    """
+    if not domain or (domain.isascii() and _HOST.fullmatch(domain)):
+        return domain
+    if domain.startswith("["):
+        return _literal(domain)
+    try:
+        # ASCII labels never pass through idna: my_host.example is legal here, and not there.
+        mapped = idna.uts46_remap(domain, std3_rules=False, transitional=False)
+        labels = (label if label.isascii() else idna.alabel(label).decode() for label in mapped.split("."))
+        ascii_domain = ".".join(labels)
+    except idna.IDNAError as error:
+        raise _wrong(domain, f"its domain does not fit IDNA 2008 ({error})") from None
+    if not _HOST.fullmatch(ascii_domain):
+        raise _wrong(domain, "its domain has an empty, overlong or malformed label")
+    return ascii_domain
+
+
+def _literal(domain: str) -> str:
+    """RFC 5321 section 4.1.3: [192.0.2.1], [IPv6:2001:db8::1] or [tag:content]."""
+    inner = domain[1:-1]
+    try:
+        if inner[:5].upper() == "IPV6:":
+            return f"[IPv6:{IPv6Address(inner[5:])}]"
+        if not _TAGGED_LITERAL.fullmatch(inner):
+            return f"[{IPv4Address(inner)}]"
+    except AddressValueError:
+        raise _wrong(domain, "its address literal is malformed") from None
+    return domain
+
+
+# A domain beyond ASCII behind its "@"; the local part in front of it stays as it is.
+_U_LABELS = re.compile(rf'{_QUOTED}|@([^\s<>@,:;()"\[\]]*[^\x00-\x7f][^\s<>@,:;()"\[\]]*)')
+
+
+def needs_a_labels(text: str) -> bool:
+    """An address list that names a domain beyond ASCII."""
+    return not text.isascii() and any(found[1] for found in _U_LABELS.finditer(text))
+
+
+def with_a_labels(text: str) -> str:
+    """Write the domains of an address list in A-labels; everything else stays."""
+    return _U_LABELS.sub(lambda found: f"@{a_labels(found[1])}" if found[1] else found[0], text)
+
+
+def parse_list(text: str) -> list[Address]:
+    """Read the addresses of a header field such as To (RFC 5322 section 3.4), in time linear in its length.
+
+    Args:
+        text: The field's value, folded or not. Groups and comments are understood.
+
+    Raises:
+        SMTPInputError: It is malformed. There is no guessing: a guess sends mail to strangers.
+    """
+    if len(text) > LIST_TEXT:
+        raise SMTPInputError(f"an address list of {len(text)} characters; {LIST_TEXT} are allowed in a header")
+    addresses = [parse(mailbox) for mailbox in mailboxes(text)]
+    for address in addresses:
+        if not address.domain:
+            raise _wrong(str(address), "an address in a header needs a domain")
+    return addresses
+
+
+def mailboxes(text: str) -> Iterator[str]:
+    """Split an address list at its commas and groups."""
+    piece, in_group, in_angle = "", False, False
+    for token in _without_comments(re.sub(r"\r?\n(?=[ \t])", "", text)):
+        if token in {",", ";"} and not in_angle:
+            if token == ";" and not in_group:
+                raise _wrong(text, "a ';' ends a group that never began")
+            if piece.strip(" \t"):
+                yield piece
+            piece, in_group = "", in_group and token == ","
+        elif token == ":" and not in_angle:
+            if in_group:
+                raise _wrong(text, "a group inside a group")
+            piece, in_group = "", True
+        else:
+            in_angle = token == "<" or (in_angle and token != ">")
+            piece += token
+    if in_group:
+        raise _wrong(text, "a group without its ';'")
+    if piece.strip(" \t"):
+        yield piece
+
+
+def _without_comments(text: str) -> Iterator[str]:
+    """Give the tokens of a list, each comment as one space (RFC 5322 section 3.2.2)."""
+    depth = 0
+    for token in _tokens(text):
+        if token == "(":
+            depth += 1
+            if depth > COMMENT_DEPTH:
+                raise _wrong(text, f"comments nested more than {COMMENT_DEPTH} deep")
+        elif token == ")":
+            depth -= 1
+            if depth < 0:
+                raise _wrong(text, "a ')' without its '('")
+            yield " "
+        elif not depth:
+            yield token
+    if depth:
+        raise _wrong(text, "a '(' without its ')'")
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Cut a list into tokens; inside a comment a quote is nothing special, which the callers bear."""
+    return (found[0] for found in _TOKEN.finditer(text))

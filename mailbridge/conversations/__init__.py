@@ -1,0 +1,30 @@
+"""What is said next: each conversation is a generator that performs no I/O.
+
+It queues commands on the protocol and yields a `Need` when it cannot go on. A driver serves
+needs and nothing else.
+"""
+
+from .deliver import deliver
+from .delivery import Delivery
+from .login import login
+from .needs import Conversation, Need, ask
+from .outcome import failure, refusal
+from .sending import send
+from .session import farewell, greet, hello, open_session, starttls
+
+__all__ = [
+    "Conversation",
+    "Delivery",
+    "Need",
+    "ask",
+    "deliver",
+    "failure",
+    "farewell",
+    "greet",
+    "hello",
+    "login",
+    "open_session",
+    "refusal",
+    "send",
+    "starttls",
+]

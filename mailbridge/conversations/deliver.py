@@ -1,0 +1,141 @@
+"""One message, by whatever is fastest and right with this server."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from .. import commands
+from ..errors import SMTPInputError, SMTPProtocolError
+from ..message import Prepared, Recipient
+from ..protocol import SMTPProtocol
+from ..replies import Reply
+from ..wire import CHUNK
+from .delivery import Delivery, Transaction
+from .fitting import fitted, mail_command, unfit_recipients
+from .needs import Conversation, Need, answered, more, say
+
+
+def deliver(smtp: SMTPProtocol, delivery: Delivery, *, max_recipients: int, hot: bool = False) -> Conversation[None]:
+    """Send a message; what became of it stands in the delivery, whether this ends well or not.
+
+    Args:
+        smtp: A protocol between two transactions.
+        delivery: The message and what is known of its fate.
+        max_recipients: More go in several transactions.
+        hot: A reply was read on this connection a moment ago, so it is probably alive.
+
+    Raises:
+        SMTPInputError: The message is too large for this server, or cannot be given all-or-nothing.
+        SMTPNotSupportedError: It asks for an extension that the server does not offer.
+        SMTPException: The connection ended; see `Delivery.receipt` for who has the message.
+    """
+    mail = fitted(smtp, delivery.mail)
+    delivery.unfit = unfit_recipients(smtp, mail)
+    queue = deque(recipient for recipient in mail.recipients if recipient not in delivery.unfit)
+    limit = min(max_recipients, smtp.capabilities.limit("RCPTMAX") or max_recipients)
+    if delivery.abort and (delivery.unfit or len(queue) > limit):
+        raise next(iter(delivery.unfit.values()), None) or SMTPInputError(
+            f"{len(queue)} recipients do not fit into one transaction of {limit}, so they cannot be sent all-or-nothing"
+        )
+    while queue:
+        group = [queue.popleft() for _ in range(min(limit, len(queue)))]
+        transaction = Transaction(smtp, group)
+        delivery.transactions.append(transaction)
+        yield from _transact(smtp, mail, transaction, abort=delivery.abort, hot=hot)
+        # RFC 5321 section 4.5.3.1.10: those beyond the server's limit go in the next transaction.
+        transaction.again = [] if delivery.abort else _too_many(transaction)
+        queue.extendleft(reversed(transaction.again))
+
+
+def _too_many(transaction: Transaction) -> list[Recipient]:
+    """Who was refused only because others went before: once one was accepted, nobody waits for ever."""
+    if not transaction.accepted:
+        return []
+    return [recipient for recipient, reply in transaction.refused if _says_too_many(reply)]
+
+
+def _says_too_many(reply: Reply) -> bool:
+    # 452 4.5.3 at Postfix, 452 alone at others, 451 4.5.3 at OpenSMTPD and Dovecot (SERVERS.md R1).
+    code = str(reply.enhanced or "")
+    return (reply.code in {451, 452} and code == "4.5.3") or (reply.code == 452 and not code)
+
+
+def _transact(
+    smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, abort: bool, hot: bool
+) -> Conversation[None]:
+    """One transaction from MAIL to the reply to its content."""
+    known = smtp.has_accepted(mail.sender)
+    yield from _envelope(smtp, mail, transaction)
+    if smtp.chunking:
+        # Some servers die of BDAT behind a refused MAIL (SERVERS.md B2), and on an idle connection
+        # content that left is content in doubt: one flight only where the server was just there
+        # and is known to take this sender.
+        one_flight = smtp.pipelining and hot and known and not abort and mail.content.size <= CHUNK
+        if one_flight or (yield from _wanted(smtp, transaction, abort=abort)):
+            yield from _chunks(smtp, mail, transaction)
+        return
+    if (smtp.pipelining and not abort) or (yield from _wanted(smtp, transaction, abort=abort)):
+        transaction.data = yield from say(smtp, commands.Data())
+    if transaction.data:
+        yield from _data(smtp, mail, transaction)
+
+
+def _envelope(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conversation[None]:
+    """MAIL and RCPTs: in one flight where PIPELINING is offered, one at a time where it is not."""
+    if smtp.owes_reset:
+        yield from say(smtp, commands.Rset())
+    transaction.mail = yield from say(smtp, mail_command(smtp, mail, transaction.recipients))
+    for recipient in transaction.recipients:
+        command = commands.Rcpt(recipient.address, recipient.options)
+        while not smtp.free_for(command):
+            yield from more(smtp)
+        if transaction.mail.refused:
+            break
+        transaction.rcpts.append(smtp.send(command))
+
+
+def _wanted(smtp: SMTPProtocol, transaction: Transaction, *, abort: bool) -> Conversation[bool]:
+    """Wait for the replies to the envelope; say whether its content shall follow."""
+    for exchange in filter(None, (transaction.mail, *transaction.rcpts)):
+        yield from answered(smtp, exchange)
+    if abort and transaction.refused:
+        transaction.given_up = True
+        return False
+    return bool(transaction.accepted)
+
+
+def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conversation[None]:
+    """The content behind a 354, its dots stuffed, and the dot that ends it."""
+    assert transaction.data is not None  # noqa: S101 - tells mypy what the caller checked
+    reply = yield from answered(smtp, transaction.data)
+    if reply.refused:
+        return
+    if transaction.accepted:
+        for piece in mail.content.pieces():
+            smtp.send_content(piece)
+            if mail.content.size > CHUNK:
+                yield Need.ROOM
+    elif smtp.lmtp:
+        # RFC 2033 section 4.2: one reply for each accepted recipient, which is none, so the dot
+        # would get no answer.
+        raise SMTPProtocolError("the server wants the content though it refused every recipient")
+    transaction.content.append((yield from say(smtp, commands.EndOfData())))
+    yield from answered(smtp, transaction.content[-1])
+
+
+def _chunks(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conversation[None]:
+    """The content in BDAT chunks, each with its reply."""
+    left = mail.content.size
+    for piece in mail.content.pieces():
+        left -= len(piece)
+        exchange = yield from say(smtp, commands.Bdat(len(piece), last=left == 0))
+        # RFC 3030 section 2: after a refused chunk the others are in vain. The connection is left
+        # in the middle of a message and will be closed: RSET there crashes Exim (SERVERS.md B3).
+        if any(chunk.refused for chunk in transaction.content):
+            return
+        transaction.content.append(exchange)
+        smtp.send_content(piece)
+        if left:
+            yield Need.ROOM
+    for exchange in transaction.content:
+        yield from answered(smtp, exchange)

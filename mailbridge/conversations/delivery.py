@@ -1,0 +1,147 @@
+"""What became of a message so far. A receipt can be written at any moment, whatever went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import SMTPException
+from ..exchanges import Exchange
+from ..facts import Endpoint, Phase
+from ..message import Prepared, Recipient
+from ..protocol import SMTPProtocol
+from ..receipts import Receipt, RecipientResult, State
+from ..replies import Reply
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One MAIL with its recipients and content.
+
+    Attributes:
+        smtp: The connection that it runs on.
+        recipients: Who it is for.
+        mail: MAIL under way.
+        rcpts: RCPT under way, in the order of `recipients`; shorter while not all were said.
+        data: DATA under way, where it is used.
+        content: The end of DATA or each BDAT chunk under way; the last one commits.
+        given_up: Nothing more of it will be sent, though nobody refused it.
+        again: Recipients beyond the server's limit, who go in the next transaction.
+    """
+
+    smtp: SMTPProtocol
+    recipients: Sequence[Recipient]
+    mail: Exchange | None = None
+    rcpts: list[Exchange] = field(default_factory=list)
+    data: Exchange | None = None
+    content: list[Exchange] = field(default_factory=list)
+    given_up: bool = False
+    again: list[Recipient] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> list[Recipient]:
+        """The recipients whose RCPT was accepted."""
+        return [r for r, e in zip(self.recipients, self.rcpts, strict=False) if e.positive]
+
+    @property
+    def refused(self) -> list[tuple[Recipient, Reply]]:
+        """The recipients whose RCPT was refused."""
+        pairs = zip(self.recipients, self.rcpts, strict=False)
+        return [(recipient, exchange.replies[-1]) for recipient, exchange in pairs if exchange.refused]
+
+    @property
+    def commit(self) -> Exchange | None:
+        """The exchange whose last octet is the commit point, where it was queued."""
+        return next((exchange for exchange in self.content if exchange.command.commits), None)
+
+    def results(self) -> Iterator[tuple[Recipient, State, Reply | None, Phase | None]]:
+        """The state of each recipient, by what is known now."""
+        place = 0
+        for index, recipient in enumerate(self.recipients):
+            rcpt = self.rcpts[index] if index < len(self.rcpts) else None
+            yield recipient, *self._result(rcpt, place)
+            place += bool(rcpt and rcpt.positive)
+
+    def _result(self, rcpt: Exchange | None, place: int) -> tuple[State, Reply | None, Phase | None]:
+        # The first refusal decides: what follows a refused MAIL or RCPT only repeats it.
+        for exchange in (self.mail, rcpt, self.data):
+            if exchange and exchange.refused:
+                return _refusal(exchange.replies[-1], exchange.command.phase)
+        if self.given_up:
+            return State.NOT_SENT, None, Phase.RCPT
+        commit = self.commit
+        if commit and commit.replies and (place < len(commit.replies) or not self.smtp.lmtp):
+            reply = commit.replies[place if self.smtp.lmtp else -1]
+            return (State.ACCEPTED, reply, Phase.CONTENT) if reply.positive else _refusal(reply, Phase.CONTENT)
+        if chunk := next((exchange for exchange in self.content if exchange.refused), None):
+            return _refusal(chunk.replies[-1], Phase.CONTENT)
+        if commit and self.smtp.offered(commit) and not self.smtp.unprocessed(commit):
+            return State.UNKNOWN, None, Phase.CONTENT
+        return State.NOT_SENT, None, None
+
+
+def _refusal(reply: Reply, phase: Phase) -> tuple[State, Reply, Phase]:
+    return (State.DEFERRED if reply.transient else State.REJECTED), reply, phase
+
+
+class Delivery:
+    """A message on its way: its transactions so far, and what keeps single recipients out of them."""
+
+    def __init__(self, mail: Prepared, *, abort: bool = False) -> None:
+        """Begin with a prepared message.
+
+        Args:
+            mail: What to send.
+            abort: All or nothing: one refused recipient gives the message up before its content.
+        """
+        self.mail = mail
+        self.abort = abort
+        self.transactions: list[Transaction] = []
+        self.unfit: dict[Recipient, SMTPException] = {}
+
+    @property
+    def at_stake(self) -> bool:
+        """A commit point was offered to a socket: the message must not be sent again."""
+        commits = [(t.smtp, t.commit) for t in self.transactions if t.commit]
+        return any(smtp.offered(commit) and not smtp.unprocessed(commit) for smtp, commit in commits)
+
+    @property
+    def first_reply(self) -> Reply | None:
+        """The reply to the first MAIL."""
+        mail = self.transactions[0].mail if self.transactions else None
+        return mail.reply if mail else None
+
+    def reset(self) -> None:
+        """Forget what was tried on a connection that turned out to be dead."""
+        self.transactions.clear()
+        self.unfit.clear()
+
+    @property
+    def reply(self) -> Reply | None:
+        """The last reply to the content."""
+        commits = (t.commit for t in reversed(self.transactions))
+        return next((c.reply for c in commits if c and c.reply), None)
+
+    def receipt(
+        self,
+        error: Exception | None = None,
+        *,
+        server: Endpoint | None = None,
+        duration: float = 0.0,
+        reused: bool = False,
+    ) -> Receipt:
+        """What became of it, given the error that ended it, if one did."""
+        found: dict[Recipient, RecipientResult] = {}
+        for transaction in self.transactions:
+            for recipient, state, reply, phase in transaction.results():
+                # A later transaction says more about those who went again.
+                found[recipient] = RecipientResult("", state, reply, phase, None if reply else error)
+        results = {}
+        for recipient in self.mail.recipients:
+            why = self.unfit.get(recipient) or error
+            result = found.get(recipient) or RecipientResult("", State.NOT_SENT, None, None, why)
+            for name in recipient.names:
+                results[name] = RecipientResult(name, result.state, result.reply, result.phase, result.error)
+        return Receipt(
+            self.mail.sender_name, results, self.mail.message_id, self.reply, error, server, duration, reused
+        )

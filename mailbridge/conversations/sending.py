@@ -1,0 +1,49 @@
+"""A send as the caller sees it: on the connection that is there, or once on a fresh one."""
+
+from __future__ import annotations
+
+from ..errors import SMTPConnectionReset, SMTPException, SMTPServerDisconnected
+from ..protocol import SMTPProtocol
+from .deliver import deliver
+from .delivery import Delivery
+from .needs import Conversation, Need
+
+
+def send(
+    smtp: SMTPProtocol | None, delivery: Delivery, *, max_recipients: int, hot: bool = False
+) -> Conversation[SMTPException | None]:
+    """Send a message; give the error that ended it, if it did not end by itself.
+
+    Args:
+        smtp: The connection that carried a message before, or None where there is none.
+        delivery: The message.
+        max_recipients: More go in several transactions.
+        hot: A reply was read on the connection a moment ago.
+    """
+    error = yield from _attempt(smtp, delivery, max_recipients, hot=hot)
+    if smtp is not None and _found_dead(delivery, error):
+        # The one silent retry: the connection had died while it was idle.
+        delivery.reset()
+        error = yield from _attempt(None, delivery, max_recipients, hot=False)
+    return error
+
+
+def _attempt(
+    smtp: SMTPProtocol | None, delivery: Delivery, max_recipients: int, *, hot: bool
+) -> Conversation[SMTPException | None]:
+    try:
+        if smtp is None:
+            smtp = yield Need.CONNECTION
+        yield from deliver(smtp, delivery, max_recipients=max_recipients, hot=hot)
+    except SMTPException as error:
+        return error
+    return None
+
+
+def _found_dead(delivery: Delivery, error: SMTPException | None) -> bool:
+    """The reused connection ended before anything of this message can have been accepted."""
+    if delivery.at_stake:
+        return False
+    if delivery.first_reply is not None:
+        return delivery.first_reply.code == 421
+    return isinstance(error, SMTPConnectionReset) or type(error) is SMTPServerDisconnected

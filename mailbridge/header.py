@@ -1,0 +1,99 @@
+"""The header of a message: its fields read, Bcc taken out, Message-ID and Date put in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from email.utils import formatdate, make_msgid
+
+from .addresses import Address, parse_list
+from .errors import SMTPInputError
+from .facts import printable
+
+# RFC 5322 section 2.2: a field's name is printable ASCII without the colon, its body may go on
+# in lines that begin with white space.
+_FIELD = re.compile(rb"(?P<name>[!-9;-~]+)[ \t]*:(?P<value>[^\r\n]*(?:\r\n[ \t][^\r\n]*)*)(?:\r\n|\Z)")
+_NAME = re.compile(r"[!-9;-~]+")
+# A line end that no white space follows begins a new field, or the body (WIRE.md S9).
+_INJECTION = re.compile(r"(?:\r\n|\r|\n)(?![ \t])|[\r\n][ \t]*[\r\n]|\0|[\r\n][ \t]*\Z")
+_HIDDEN = {"bcc", "resent-bcc"}
+ADDRESS_FIELDS = {
+    f"{prefix}{name}" for prefix in ("", "resent-") for name in ("from", "sender", "to", "cc", "bcc", "reply-to")
+}
+
+Field = tuple[str, str]
+
+
+def fields_of(header: bytes) -> list[Field]:
+    """The fields of a canonical header, unfolded."""
+    found = _FIELD.finditer(header)
+    return [(f["name"].decode(), f["value"].replace(b"\r\n", b"").decode("utf-8", "surrogateescape")) for f in found]
+
+
+def check_field(name: str, value: str) -> None:
+    """Refuse a field that would begin another one (WIRE.md S9), whatever the interpreter's patch level.
+
+    Raises:
+        SMTPInputError: A line end in its name, or in its value where no folding stands.
+    """
+    if not _NAME.fullmatch(name):
+        raise SMTPInputError(f"{printable(repr(name), 100)} is not a header field's name")
+    if _INJECTION.search(value):
+        raise SMTPInputError(f"the header field {name} holds a line end: {printable(repr(value), 100)}")
+
+
+def completed(header: bytes, sender: Address | None) -> tuple[bytes, str]:
+    """Take the hidden recipients out (WIRE.md S22), add Message-ID and Date where they miss.
+
+    Returns:
+        The header, and its Message-ID.
+    """
+    # RFC 5322 section 3.6.3: Bcc is seen by nobody who is not in it.
+    kept = _FIELD.sub(lambda f: b"" if f["name"].decode().lower() in _HIDDEN else f[0], header)
+    names = {name.lower(): value for name, value in fields_of(kept)}
+    added = b""
+    message_id = names.get("message-id", "").strip()
+    if not message_id:
+        # make_msgid would ask the resolver for this machine's name.
+        message_id = make_msgid(domain=(sender.domain if sender else "").strip("[]") or "mailbridge.invalid")
+        added += f"Message-ID: {message_id}\r\n".encode()
+    if "date" not in names:
+        added += f"Date: {formatdate(localtime=True)}\r\n".encode()
+    # Content without a header has no empty line in front of its body yet.
+    return added + (kept or b"\r\n"), message_id
+
+
+def _latest(fields: Iterable[Field]) -> tuple[str, dict[str, str]]:
+    """The fields that name sender and recipients: those of the last resending, or the author's.
+
+    RFC 5322 section 3.6.6: each resending puts its block in front of the earlier ones, so the
+    first field that comes a second time belongs to an earlier block.
+    """
+    resent: dict[str, str] = {}
+    original: dict[str, str] = {}
+    closed = False
+    for name, value in fields:
+        key = name.lower()
+        if key.startswith("resent-"):
+            closed = closed or key in resent
+            if not closed:
+                resent[key] = value
+        elif key in ADDRESS_FIELDS:
+            original[key] = f"{original[key]}, {value}" if key in original else value
+    return ("resent-", resent) if resent else ("", original)
+
+
+def sender_of(fields: Sequence[Field]) -> str:
+    """The reverse-path that a header names: Sender, or else the first author in From."""
+    prefix, found = _latest(fields)
+    for name in ("sender", "from"):
+        if addresses := parse_list(found.get(prefix + name, "")):
+            return str(addresses[0])
+    raise SMTPInputError(f"no sender: the message has no {prefix.title()}From, and none was given")
+
+
+def recipients_of(fields: Sequence[Field]) -> list[str]:
+    """The recipients that a header names: To, Cc and Bcc."""
+    prefix, found = _latest(fields)
+    named = (found.get(prefix + name, "") for name in ("to", "cc", "bcc"))
+    return [str(address) for text in named for address in parse_list(text)]

@@ -1,0 +1,150 @@
+"""The mail object: what a caller hands over, and what of it goes onto the wire (RFC 5321 section 2.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any, BinaryIO, cast
+
+from . import content as contents
+from . import header as headers
+from . import serialising
+from .addresses import Address, parse
+from .content import Content
+from .errors import SMTPInputError
+from .parameters import MailOptions, RcptOptions
+
+MessageSource = Message | bytes | bytearray | memoryview | BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class MailObject:
+    """An envelope and content, as the caller has them.
+
+    Attributes:
+        content: An `email.message.EmailMessage` (or an older `Message`), octets, or a binary file.
+        sender: The reverse-path; "" for the null sender; None to take it from the header.
+        recipients: The forward-paths; None to take them from To, Cc and Bcc.
+        canonical: The octets are known to hold CR and LF only as CRLF: saves the check.
+        options: What to ask for at MAIL, such as delivery reports.
+        recipient_options: The same at RCPT, by recipient as it is written in `recipients`.
+    """
+
+    content: MessageSource
+    sender: str | None = None
+    recipients: Sequence[str] | None = None
+    canonical: bool = False
+    options: MailOptions | None = None
+    recipient_options: Mapping[str, RcptOptions] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One mailbox of an envelope.
+
+    Attributes:
+        names: How the caller wrote it; more than one where it was named more than once.
+        address: What goes into RCPT, once.
+        options: The parameters of RCPT.
+    """
+
+    names: tuple[str, ...]
+    address: Address
+    options: RcptOptions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A mail object that is checked, measured and ready for any server.
+
+    Attributes:
+        sender: The reverse-path, None for the null sender.
+        sender_name: The reverse-path as the caller wrote it.
+        recipients: Each mailbox once, in the caller's order.
+        content: What goes onto the wire.
+        message_id: The Message-ID of the header.
+        options: The parameters of MAIL.
+    """
+
+    sender: Address | None
+    sender_name: str
+    recipients: tuple[Recipient, ...]
+    content: Content
+    message_id: str
+    options: MailOptions | None = None
+
+    @property
+    def needs_utf8(self) -> bool:
+        """RFC 6531: the sender or the header travels only where SMTPUTF8 is offered."""
+        return bool(self.sender and self.sender.needs_utf8) or self.content.utf8_header
+
+
+def prepare(mail: MailObject) -> Prepared:
+    """Check and measure a mail object. A message is serialised here, once.
+
+    Raises:
+        SMTPInputError: An address, a header field or the content cannot be sent.
+    """
+    if isinstance(mail.content, Message):
+        serialising.check(mail.content)
+        fields = serialising.fields_of(mail.content)
+        raw = None
+    else:
+        raw = _divided(mail.content)
+        fields = headers.fields_of(raw[0])
+    sender_name = mail.sender if mail.sender is not None else headers.sender_of(fields)
+    sender = parse(sender_name) if sender_name not in {"", "<>"} else None
+    names = _names(mail.recipients) if mail.recipients is not None else headers.recipients_of(fields)
+    recipients = _recipients(names, mail.recipient_options)
+    canonical = mail.canonical
+    if raw is None:
+        raw = _serialised(cast("Message", mail.content), fields)
+        canonical = True
+    header, message_id = headers.completed(raw[0], sender)
+    content = Content.of(header or b"", raw[1], known_canonical=canonical)
+    return Prepared(sender, sender_name, recipients, content, message_id, mail.options)
+
+
+def _divided(source: object) -> tuple[bytes, contents.Pieces]:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return contents.of_octets(source)
+    if hasattr(source, "read"):
+        return contents.of_file(cast("BinaryIO", source))
+    raise SMTPInputError(f"a message is an EmailMessage, bytes or a binary file, not {type(source).__name__}")
+
+
+def _serialised(message: Message, fields: Sequence[headers.Field]) -> tuple[bytes, contents.Pieces]:
+    # A local part beyond ASCII cannot be encoded: such a header must go out in UTF-8.
+    named = [value for name, value in fields if name.lower() in headers.ADDRESS_FIELDS and not value.isascii()]
+    utf8 = any(address.needs_utf8 for value in named for address in headers.parse_list(value))
+    return contents.of_pieces(serialising.serialised(message, utf8=utf8))
+
+
+def _names(recipients: object) -> Sequence[str]:
+    if isinstance(recipients, str | bytes):
+        raise SMTPInputError("recipients is a list of addresses, not one string")
+    return list(cast("Sequence[str]", recipients))
+
+
+def _recipients(names: Sequence[str], options: Mapping[str, RcptOptions]) -> tuple[Recipient, ...]:
+    """Give each mailbox once: a server that merges doubles answers fewer times than it is asked (SERVERS.md M1)."""
+    if strangers := [name for name in options if name not in names]:
+        raise SMTPInputError(f"recipient_options for {strangers[0]!r}, who is no recipient")
+    found: dict[tuple[str, str], Recipient] = {}
+    for name in names:
+        address = parse(name)
+        known = found.get(address.key)
+        spelled = (*known.names, name) if known else (name,)
+        asked = options.get(name) or (known.options if known else None)
+        found[address.key] = Recipient(tuple(dict.fromkeys(spelled)), known.address if known else address, asked)
+    if not found:
+        raise SMTPInputError("no recipients: the message names none in To, Cc or Bcc, and none were given")
+    return tuple(found.values())
+
+
+def downgraded(mail: Prepared) -> Prepared:
+    """The same mail with content that a server without 8BITMIME or SMTPUTF8 takes."""
+    header, body = contents.of_pieces(serialising.downgraded(mail.content))
+    content = Content.of(header, body, known_canonical=True)
+    return Prepared(mail.sender, mail.sender_name, mail.recipients, content, mail.message_id, mail.options)

@@ -1,0 +1,147 @@
+"""The typed options of MAIL and RCPT: what a caller may ask of a server, and which extension it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from .addresses import Address
+from .addresses import parse as parse_address
+from .errors import SMTPInputError
+
+# RFC 3461 section 4: limits of ENVID (100 characters before encoding) and ORCPT (500 after).
+ENVID = 100
+ORCPT = 500
+
+Notify = Literal["NEVER", "SUCCESS", "FAILURE", "DELAY"]
+
+
+def xtext(text: str) -> str:
+    """Encode a value as xtext (RFC 3461 section 4): printable ASCII but "+" and "=" as it is, the rest as +HH."""
+    octets = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(o) if 33 <= o <= 126 and o not in b"+=" else f"+{o:02X}" for o in octets)
+
+
+def _check(condition: bool, complaint: str) -> None:
+    if not condition:
+        raise SMTPInputError(complaint)
+
+
+@dataclass(frozen=True, slots=True)
+class MailOptions:
+    """What a message may ask for at MAIL.
+
+    Attributes:
+        ret: RFC 3461: how much of the message a failure report returns, "FULL" or "HDRS".
+        envid: RFC 3461: the sender's own name for this envelope, at most 100 characters.
+        submitter: RFC 4954: the AUTH= parameter, an address; empty for "<>".
+        require_tls: RFC 8689: every relay on the way must use verified TLS.
+        priority: RFC 6710: MT-PRIORITY, -9 to 9.
+        deliver_by: RFC 2852: seconds within which it must be delivered.
+        deliver_by_mode: RFC 2852: "R" returns it when it is late, "N" only notifies.
+        hold_for: RFC 4865: seconds to wait before delivery.
+        hold_until: RFC 4865: the moment of delivery, with a time zone.
+    """
+
+    ret: Literal["FULL", "HDRS"] | None = None
+    envid: str | None = None
+    submitter: str | None = None
+    require_tls: bool = False
+    priority: int | None = None
+    deliver_by: int | None = None
+    deliver_by_mode: Literal["R", "N"] = "R"
+    hold_for: int | None = None
+    hold_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.ret in {None, "FULL", "HDRS"}, f"ret is FULL or HDRS, not {self.ret!r}")
+        _check(
+            self.envid is None or (self.envid.isascii() and self.envid.isprintable() and 0 < len(self.envid) <= ENVID),
+            f"envid is 1 to {ENVID} printable ASCII characters, not {self.envid!r}",
+        )
+        if self.submitter:
+            parse_address(self.submitter)
+        _check(self.priority is None or -9 <= self.priority <= 9, f"priority is -9 to 9, not {self.priority!r}")
+        _check(self.deliver_by_mode in {"R", "N"}, f"deliver_by_mode is R or N, not {self.deliver_by_mode!r}")
+        _check(self.deliver_by is None or self.deliver_by > 0 or self.deliver_by_mode == "N", "deliver_by is positive")
+        _check(self.hold_for is None or 0 < self.hold_for < 10**9, "hold_for is a positive number of seconds")
+        _check(self.hold_for is None or self.hold_until is None, "hold_for and hold_until exclude each other")
+        _check(self.hold_until is None or self.hold_until.tzinfo is not None, "hold_until needs a time zone")
+
+    def extensions(self) -> Iterator[str]:
+        """The extensions that a server must offer for these options to be sent."""
+        if self.ret or self.envid:
+            yield "DSN"
+        if self.submitter is not None:
+            yield "AUTH"
+        if self.require_tls:
+            yield "REQUIRETLS"
+        if self.priority is not None:
+            yield "MT-PRIORITY"
+        if self.deliver_by is not None:
+            yield "DELIVERBY"
+        if self.hold_for is not None or self.hold_until is not None:
+            yield "FUTURERELEASE"
+
+    def words(self) -> Iterator[str]:
+        """The parameters as they stand in the command."""
+        if self.ret:
+            yield f"RET={self.ret}"
+        if self.envid:
+            yield f"ENVID={xtext(self.envid)}"
+        if self.submitter is not None:
+            yield f"AUTH={xtext(str(parse_address(self.submitter))) if self.submitter else '<>'}"
+        if self.require_tls:
+            yield "REQUIRETLS"
+        if self.priority is not None:
+            yield f"MT-PRIORITY={self.priority}"
+        if self.deliver_by is not None:
+            yield f"BY={self.deliver_by};{self.deliver_by_mode}"
+        if self.hold_for is not None:
+            yield f"HOLDFOR={self.hold_for}"
+        if self.hold_until is not None:
+            yield f"HOLDUNTIL={self.hold_until.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
+
+
+@dataclass(frozen=True, slots=True)
+class RcptOptions:
+    """What a message may ask for at RCPT, for one recipient.
+
+    Attributes:
+        notify: RFC 3461: when to send a delivery report; "NEVER" stands alone.
+        original: RFC 3461: ORCPT, the recipient that the sender first named.
+    """
+
+    notify: Sequence[Notify] = ()
+    original: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notify", tuple(self.notify))
+        known = {"NEVER", "SUCCESS", "FAILURE", "DELAY"}
+        _check(set(self.notify) <= known, f"notify takes {', '.join(sorted(known))}, not {self.notify!r}")
+        _check("NEVER" not in self.notify or len(self.notify) == 1, "NEVER excludes the other values of notify")
+        if self.original is not None:
+            _check(len(self._orcpt(parse_address(self.original))) <= ORCPT, f"original has more than {ORCPT} octets")
+
+    @staticmethod
+    def _orcpt(address: Address) -> str:
+        # RFC 6533 section 3: a local part beyond ASCII takes the address type utf-8. Its
+        # utf-8-addr-xtext form is plain ASCII, so that the line needs no SMTPUTF8.
+        if not address.needs_utf8:
+            return f"rfc822;{xtext(str(address))}"
+        return "utf-8;" + re.sub(r"[^!-*,-<>-\[\]-~]", lambda c: f"\\x{{{ord(c[0]):X}}}", str(address))
+
+    def extensions(self) -> Iterator[str]:
+        """The extensions that a server must offer for these options to be sent."""
+        if self.notify or self.original:
+            yield "DSN"
+
+    def words(self) -> Iterator[str]:
+        """The parameters as they stand in the command."""
+        if self.notify:
+            yield f"NOTIFY={','.join(self.notify)}"
+        if self.original is not None:
+            yield f"ORCPT={self._orcpt(parse_address(self.original))}"

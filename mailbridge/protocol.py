@@ -1,0 +1,400 @@
+"""The state machine: what may be said now, and which reply belongs to which command.
+
+As much as possible stands in the two tables. It performs no I/O: a driver carries octets
+between it and a socket, a conversation decides what is said next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum, auto
+
+from . import commands
+from .addresses import Address
+from .capabilities import Capabilities
+from .commands import Command
+from .errors import SMTPDataError, SMTPException, SMTPProtocolError, SMTPSecurityError, SMTPServerDisconnected
+from .exchanges import Exchange
+from .facts import Phase
+from .replies import Reply
+from .transcript import Transcript
+from .wire import DotStuffer, ReplyBuffer, SendBuffer
+
+# RFC 2920 section 3.1: what is unanswered must be bounded, or two full TCP windows wait for each other.
+OUTSTANDING = 128
+# Senders that this connection is known to take, for the one-flight rule.
+SENDERS = 64
+
+
+class State(Enum):
+    """What a connection is in the middle of, as if every command under way had been accepted."""
+
+    GREETING = auto()
+    NEW = auto()
+    READY = auto()
+    CHALLENGED = auto()
+    TLS = auto()
+    TRANSACTION = auto()
+    CONTENT = auto()
+    CHUNKS = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+_HELLO: frozenset[type[Command]] = frozenset({commands.Ehlo, commands.Helo, commands.Lhlo})
+_QUERIES = frozenset({commands.Noop, commands.Vrfy, commands.Expn, commands.Help, commands.Generic})
+_ANYTIME = _HELLO | _QUERIES | {commands.Rset, commands.Quit}
+
+# What may be said in which state. Nothing may be said in those that are missing.
+ALLOWED: dict[State, frozenset[type[Command]]] = {
+    State.NEW: _ANYTIME,
+    State.READY: _ANYTIME | {commands.StartTLS, commands.Auth, commands.Mail},
+    State.CHALLENGED: frozenset({commands.AuthResponse}),
+    State.TRANSACTION: _ANYTIME | {commands.Rcpt, commands.Data, commands.Bdat},
+    State.CONTENT: frozenset({commands.EndOfData}),
+    State.CHUNKS: frozenset({commands.Bdat}),
+}
+
+# The state that a command leads to as soon as it is queued; the others wait for their reply.
+LEADS_TO: dict[type[Command], State] = {
+    commands.Mail: State.TRANSACTION,
+    commands.Rset: State.READY,
+    commands.EndOfData: State.READY,
+    commands.Bdat: State.CHUNKS,
+    commands.Quit: State.CLOSING,
+}
+
+
+class SMTPProtocol:
+    """One connection's side of the dialogue.
+
+    Attributes:
+        state: What may be said is `ALLOWED[state]`.
+        capabilities: What the server announced last; empty after STARTTLS (RFC 3207 section 4.2).
+        secure: TLS protects the connection.
+        authenticated: The server took the credentials.
+        dismissal: The 421 with which the server ended the session.
+        transcript: The redacted record of what was said.
+    """
+
+    def __init__(self, *, lmtp: bool = False, pipelining: bool = True, chunking: bool = True) -> None:
+        self.state = State.GREETING
+        self.lmtp = lmtp
+        self.capabilities = Capabilities()
+        self.secure = False
+        self.authenticated = False
+        self.dismissal: Reply | None = None
+        self.transcript = Transcript()
+        self.greeting = Exchange(commands.Greeting())
+        self.greeting.end = 0
+        self.replies_read = 0
+        self._may_pipeline, self._may_chunk = pipelining, chunking
+        self._outstanding: deque[Exchange] = deque([self.greeting])
+        self._behind_dismissal: tuple[Exchange, ...] = ()
+        self._ended_cleanly = False
+        self._open = False
+        self._accepted = 0
+        self._senders: set[Address | None] = set()
+        self._replies = ReplyBuffer()
+        self._stuffer = DotStuffer()
+        self._content_of: Exchange | None = None
+        self._chunk = 0
+        self._chunk_of: Exchange | None = None
+        self._out = SendBuffer()
+
+    # What can be asked of it.
+
+    @property
+    def pipelining(self) -> bool:
+        """Several commands may be under way (RFC 2920)."""
+        return self._may_pipeline and self.capabilities.pipelining
+
+    @property
+    def chunking(self) -> bool:
+        """BDAT may be used (RFC 3030)."""
+        return self._may_chunk and self.capabilities.chunking
+
+    @property
+    def outstanding(self) -> int:
+        """Commands without their reply."""
+        return len(self._outstanding)
+
+    @property
+    def pending(self) -> int:
+        """Octets that wait to be sent."""
+        return len(self._out)
+
+    @property
+    def owes_reset(self) -> bool:
+        """A transaction was given up; RSET must go before the next MAIL."""
+        return self._open and not self._outstanding
+
+    @property
+    def reusable(self) -> bool:
+        """Another transaction can begin here: nothing is under way, nothing is buffered, at most a RSET is owed."""
+        between = self.state is State.READY or (self.state is State.TRANSACTION and self.owes_reset)
+        return between and not self._outstanding and not self._replies and not self.pending
+
+    @property
+    def over(self) -> bool:
+        """Nothing more can be learned here: the stream ended, or a 421 left nothing at stake."""
+        if self.state is State.CLOSED:
+            return True
+        return self.dismissal is not None and not any(self._at_stake(e) for e in self._outstanding)
+
+    @property
+    def phase(self) -> Phase | None:
+        """The step that is waited for, for the error that may end it."""
+        return self._outstanding[0].command.phase if self._outstanding else None
+
+    @property
+    def awaits_content_reply(self) -> bool:
+        """The next reply is the one to the content, which takes servers longest."""
+        return bool(self._outstanding) and self._at_stake(self._outstanding[0])
+
+    def has_accepted(self, sender: Address | None) -> bool:
+        """This sender was accepted on this connection before."""
+        return sender in self._senders
+
+    def offered(self, exchange: Exchange) -> bool:
+        """The last octet was offered to the socket: the server may have all of it."""
+        return exchange.end is not None and self._out.offered(exchange.end)
+
+    def unprocessed(self, exchange: Exchange) -> bool:
+        """It stood behind a 421 after which the stream ended cleanly, so the server never took it up."""
+        return self._ended_cleanly and exchange in self._behind_dismissal
+
+    def free_for(self, command: Command) -> bool:
+        """The rules of pipelining let this command follow what is under way."""
+        if not self._outstanding:
+            return True
+        # RFC 2920 section 3.1: a command that ends a group is the last one before its reply.
+        if not self.pipelining or self._outstanding[-1].command.ends_group:
+            return False
+        return len(self._outstanding) < OUTSTANDING
+
+    # What a conversation says.
+
+    def send(self, command: Command) -> Exchange:
+        """Queue a command.
+
+        Raises:
+            RuntimeError: It may not be said now; conversations never try.
+            SMTPServerDisconnected: The connection is over.
+            SMTPInputError: See `commands.line`; nothing was queued.
+        """
+        if self.state is State.CLOSED or self.dismissal:
+            raise self.ending()
+        allowed = ALLOWED.get(self.state, frozenset())
+        if type(command) not in allowed or not self.free_for(command) or self._chunk:
+            raise RuntimeError(f"{type(command).__name__} may not be sent in state {self.state.name}")
+        exchange = Exchange(command)
+        if isinstance(command, commands.EndOfData):
+            self._out.append(self._stuffer.end())
+        octets = command.serialize()
+        self._out.append(octets)
+        exchange.end = self._out.queued
+        self._outstanding.append(exchange)
+        self._record(command, octets)
+        if following := LEADS_TO.get(type(command)):
+            self.state = following
+        if isinstance(command, commands.Bdat):
+            self._begin_chunk(command, exchange)
+        return exchange
+
+    def _begin_chunk(self, command: commands.Bdat, exchange: Exchange) -> None:
+        if command.last:
+            self.state = State.READY
+        if command.size:
+            self._chunk, self._chunk_of, exchange.end = command.size, exchange, None
+
+    def send_content(self, octets: bytes) -> None:
+        """Queue canonical content: behind a 354 with its dots stuffed, behind BDAT as it is.
+
+        Raises:
+            RuntimeError: No content is due, or more than BDAT announced.
+        """
+        if self.dismissal or self.state is State.CLOSED:
+            raise self.ending()
+        if self.state is State.CONTENT:
+            self._out.append(self._stuffer.feed(octets))
+        elif self._chunk_of and len(octets) <= self._chunk:
+            self._out.append(octets)
+            self._chunk -= len(octets)
+            if not self._chunk:
+                self._chunk_of.end, self._chunk_of = self._out.queued, None
+        else:
+            raise RuntimeError("no content, or less of it, is due now")
+        self.transcript.content(len(octets))
+
+    def _record(self, command: Command, octets: bytes) -> None:
+        if command.secret:
+            self.transcript.hidden(f"AUTH {command.mechanism}" if isinstance(command, commands.Auth) else "")
+        else:
+            self.transcript.sent(octets)
+
+    # What a driver carries.
+
+    def data_to_send(self) -> memoryview:
+        """What to write next; empty when all is written. A view shows nothing of itself in a traceback."""
+        return self._out.view()
+
+    def attempting(self, octets: int) -> None:
+        """A write that cannot tell how much of it left on failure (TLS) begins: count it as possibly gone."""
+        self._out.attempting(octets)
+
+    def sent(self, octets: int) -> None:
+        """So many octets left."""
+        self._out.take(octets)
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take what the server sent; no octets mean that the stream ended.
+
+        Raises:
+            SMTPProtocolError: It is not what SMTP allows here. The connection must be closed.
+            SMTPSecurityError: Octets stand behind the 220 to STARTTLS.
+        """
+        try:
+            if not data:
+                self._end_of_stream()
+                return
+            self._replies.feed(data)
+            if self.state is State.GREETING and self._replies.looks_like_tls:
+                raise SMTPSecurityError("the server speaks TLS at once on this port", advice="Use implicit TLS (smtps)")
+            while reply := self._replies.next():
+                self._answered(reply)
+            self._check_behind_starttls()
+        except SMTPException:
+            self.connection_lost()
+            raise
+
+    def _check_behind_starttls(self) -> None:
+        # CVE-2011-0411 and its many heirs: what stands behind the 220 was sent in clear, by anybody.
+        if self.state is State.TLS and self._replies:
+            raise SMTPSecurityError("octets behind the reply to STARTTLS: somebody tries to inject replies")
+
+    def tls_established(self) -> None:
+        """The handshake is done."""
+        self.secure = True
+        self.transcript.note("TLS established")
+        if self.state is State.TLS:
+            # RFC 3207 section 4.2: forget all that was learned in plain text.
+            self.capabilities = Capabilities()
+            self.state = State.NEW
+
+    def _end_of_stream(self) -> None:
+        self._ended_cleanly = self.dismissal is not None and not self._replies
+        self.transcript.note("the server closed the connection")
+        self.state = State.CLOSED
+
+    def connection_lost(self) -> None:
+        """The stream broke, a deadline passed, or the client gives up."""
+        self._ended_cleanly = False
+        self.state = State.CLOSED
+
+    def ending(self) -> SMTPException:
+        """The error that says why nothing more will come."""
+        error = SMTPServerDisconnected("the server closed the connection", phase=self.phase)
+        error.reply = self.dismissal
+        return error
+
+    # What a reply means.
+
+    def _answered(self, reply: Reply) -> None:
+        self.replies_read += 1
+        if self.state is State.TLS:
+            raise SMTPSecurityError("a reply behind the one to STARTTLS: somebody tries to inject replies")
+        if self.dismissal:
+            # An octet of doubt: what stood behind the 421 may have been taken up after all.
+            self._behind_dismissal = ()
+        if not self._outstanding:
+            self._unsolicited(reply)
+            return
+        exchange = self._outstanding[0]
+        if not self.offered(exchange) and not reply.refused:
+            raise SMTPProtocolError(f"a reply to what was not said yet: {reply}")
+        if not exchange.replies:
+            exchange.due = self._replies_due(exchange.command)
+        self.transcript.received(reply, secret=exchange.command.secret and reply.intermediate)
+        self._check(exchange.command, reply)
+        exchange.replies.append(reply)
+        exchange.due -= 1
+        if exchange.done:
+            self._outstanding.popleft()
+        self._learn(exchange, reply)
+        self._settle(exchange, reply)
+        if reply.code == 421:
+            self._dismissed(reply)
+
+    def _unsolicited(self, reply: Reply) -> None:
+        self.transcript.received(reply)
+        if self._content_of and self.state is State.CONTENT and reply.refused:
+            # It has seen enough. What it says is the answer to this content; the stream is of no more use.
+            self._content_of.replies.append(reply)
+            raise SMTPDataError.of(reply, Phase.CONTENT)
+        # RFC 5321 section 3.8: a server may say 421 at any time, and nothing else unasked.
+        if reply.code != 421:
+            raise SMTPProtocolError(f"a reply to nothing that was said: {reply}")
+        self._dismissed(reply)
+
+    def _replies_due(self, command: Command) -> int:
+        """RFC 2033 section 4.2: LMTP answers the content once for each accepted recipient."""
+        return max(self._accepted, 1) if self.lmtp and command.commits else 1
+
+    def _check(self, command: Command, reply: Reply) -> None:
+        if not reply.refused and reply.code // 100 not in command.positive:
+            raise SMTPProtocolError(f"{reply} is no answer to {command.phase}")
+        nobody = not self._open or not self._accepted
+        if isinstance(command, commands.Bdat) and command.commits and reply.positive and nobody:
+            raise SMTPProtocolError(f"content was accepted ({reply}) though every recipient was refused")
+
+    def _learn(self, exchange: Exchange, reply: Reply) -> None:
+        """Keep what a positive reply says about the session."""
+        match exchange.command:
+            case commands.Mail(sender=sender) if reply.positive:
+                self._open, self._accepted = True, 0
+                self._senders = {sender} if len(self._senders) >= SENDERS else self._senders | {sender}
+            case commands.Rcpt() if reply.positive:
+                self._accepted += 1
+            case commands.Rset() if reply.positive:
+                self._open, self._accepted = False, 0
+            case commands.EndOfData() | commands.Bdat(last=True) if exchange.done:
+                # A transaction without recipients stays open: Exim answers the next MAIL by 503.
+                self._open = self._open and not self._accepted
+            case commands.Ehlo() | commands.Lhlo() if reply.positive:
+                self.capabilities, self._open = Capabilities.parse(reply), False
+            case commands.Helo() if reply.positive:
+                self.capabilities, self._open = Capabilities(reply.lines[0].partition(" ")[0]), False
+            case commands.Auth() | commands.AuthResponse() if reply.positive:
+                self.authenticated = True
+
+    def _settle(self, exchange: Exchange, reply: Reply) -> None:
+        """Find the state that a reply leads to."""
+        command = exchange.command
+        if self.state in {State.CLOSING, State.CLOSED}:
+            return
+        if command.phase is commands.StartTLS.phase and reply.positive:
+            self.state = State.TLS
+        elif isinstance(command, commands.Auth | commands.AuthResponse) and reply.intermediate:
+            self.state = State.CHALLENGED
+        elif isinstance(command, commands.Data) and reply.intermediate:
+            self.state, self._stuffer, self._content_of = State.CONTENT, DotStuffer(), exchange
+        elif not self._outstanding and self.state is not State.CHUNKS:
+            self.state = self._resting()
+
+    def _resting(self) -> State:
+        if self._open:
+            return State.TRANSACTION
+        said_hello = self.capabilities.name or self.capabilities.esmtp
+        return State.READY if said_hello else State.NEW
+
+    def _dismissed(self, reply: Reply) -> None:
+        """RFC 5321 section 3.8: after a 421 nothing more is written, and the client closes."""
+        self.dismissal = self.dismissal or reply
+        self._behind_dismissal = tuple(self._outstanding)
+        self.state = State.CLOSING
+        self._out.drop()
+
+    def _at_stake(self, exchange: Exchange) -> bool:
+        """It holds content that the server may have whole."""
+        return exchange.command.commits and self.offered(exchange)

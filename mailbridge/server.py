@@ -1,0 +1,279 @@
+"""Where and how to connect: one frozen description, checked before a byte is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field, fields
+from enum import StrEnum
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from . import urls
+from .auth import Credentials, Mechanism, Secret, TokenProvider, known
+from .errors import SMTPInputError
+from .facts import printable
+
+if TYPE_CHECKING:
+    import ssl
+
+_T = TypeVar("_T")
+
+# Recipients of one transaction. RFC 5321 section 4.5.3.1.8 promises 100, but Amazon SES takes 50.
+RECIPIENTS = 50
+
+
+class Security(StrEnum):
+    """How a connection is protected."""
+
+    IMPLICIT = "implicit"
+    """TLS from the first octet (RFC 8314), port 465."""
+    STARTTLS = "starttls"
+    """Plain until STARTTLS, which is required (RFC 3207), port 587."""
+    OPPORTUNISTIC = "opportunistic"
+    """STARTTLS where it is offered. Protects from nobody who can change the traffic; never with credentials."""
+    NONE = "none"
+    """Plain text. With credentials only to the same machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Deadlines in seconds. Each is finite, and a server that drips octets extends none of them.
+
+    The defaults suit a web request; RFC 5321 section 4.5.3.2 asks for far more, see `patient`.
+
+    Attributes:
+        connect: Name resolution and connect, all addresses together.
+        reply: One reply, a TLS handshake, or a write that makes no progress.
+        content: The reply to the content.
+        send: A whole send.
+    """
+
+    connect: float = 10.0
+    reply: float = 30.0
+    content: float = 120.0
+    send: float = 300.0
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise SMTPInputError(f"the timeout {one.name!r} is a positive number of seconds, not {value!r}")
+
+    @classmethod
+    def patient(cls) -> Self:
+        """The minimums of RFC 5321 section 4.5.3.2, for workers and queues that have the time."""
+        return cls(connect=60.0, reply=300.0, content=600.0, send=3600.0)
+
+
+def is_loopback(host: str) -> bool:
+    """The host is this machine, as its name alone shows; nothing is looked up."""
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+_PORTS = {Security.IMPLICIT: 465, Security.STARTTLS: 587, Security.OPPORTUNISTIC: 25, Security.NONE: 25}
+_LMTP_PORT = 24
+_HOST = re.compile(r"[\w.:%-]+|\[[0-9A-Fa-f:.%\w]+\]")
+
+
+def _shelters(*names: str) -> Callable[[type[_T]], type[_T]]:
+    """Turn these arguments into Secrets before any other frame sees them.
+
+    A dataclass keeps its arguments as local variables while it checks them, and a traceback
+    may show local variables (WIRE.md S16).
+    """
+
+    def sheltered(cls: type[_T]) -> type[_T]:
+        build = cls.__init__
+
+        @wraps(build)
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            for name in names:
+                if isinstance(kwargs.get(name), str | bytes):
+                    kwargs[name] = Secret(kwargs[name])
+            build(self, *args, **kwargs)
+
+        cls.__init__ = __init__  # type: ignore[assignment]  # the wrapper keeps the signature
+        return cls
+
+    return sheltered
+
+
+@_shelters("password", "client_key_password")
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server and how to talk to it. Safe as it stands: TLS required and verified, every deadline finite.
+
+    Attributes:
+        host: Name or address; for a unix socket leave it empty and set `path`.
+        port: 465, 587 or 25 by `security`; 24 for LMTP.
+        security: How the connection is protected.
+        username: Who logs in, if anybody.
+        password: The password; kept as a `Secret`.
+        token_provider: Called with no argument for an OAuth token, and once more with
+            `force_refresh=True` where the server refuses the first one.
+        auth: Mechanisms to try, in order, by name or as `Mechanism`; all that fit where empty.
+        authzid: Log in as `username` on behalf of somebody else.
+        lmtp: Speak LMTP (RFC 2033).
+        path: A unix socket instead of host and port.
+        ca_file: Certificates (PEM) to trust instead of the system's.
+        ca_path: The same, a directory.
+        client_cert: The client's own certificate (PEM), with or without its key.
+        client_key: The key, where it is in a file of its own.
+        client_key_password: The password of that key.
+        ssl_context: A context of the caller's own; the TLS options above are then not allowed.
+        minimum_tls: The oldest TLS version to accept, "TLSv1.2" or "TLSv1.3".
+        danger_accept_any_certificate: Do not verify. A man in the middle can then read everything.
+        local_hostname: The name to say in EHLO.
+        source_address: The local address (and port) to connect from.
+        timeouts: The deadlines.
+        max_recipients: Recipients of one transaction; a message with more goes in several.
+        pipelining: Use PIPELINING where it is offered.
+        chunking: Use CHUNKING where it is offered.
+        allow_plaintext_auth: Send credentials unprotected to another machine.
+    """
+
+    host: str = ""
+    port: int = 0
+    _: KW_ONLY
+    security: Security = Security.STARTTLS
+    username: str = ""
+    password: Secret | str | None = field(default=None, repr=False)
+    token_provider: TokenProvider | None = field(default=None, repr=False)
+    auth: Sequence[str | Mechanism] = ()
+    authzid: str = ""
+    lmtp: bool = False
+    path: str = ""
+    ca_file: str | None = None
+    ca_path: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    client_key_password: Secret | str | None = field(default=None, repr=False)
+    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
+    minimum_tls: str = "TLSv1.2"
+    danger_accept_any_certificate: bool = False
+    local_hostname: str | None = None
+    source_address: tuple[str, int] | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    max_recipients: int = RECIPIENTS
+    pipelining: bool = True
+    chunking: bool = True
+    allow_plaintext_auth: bool = False
+
+    def __post_init__(self) -> None:
+        self._set("security", _security(self.security))
+        self._set("auth", known(self.auth))
+        self._check_place()
+        self._check_limits()
+        self._check_tls()
+        self._check_credentials()
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_place(self) -> None:
+        if bool(self.host) == bool(self.path):
+            raise SMTPInputError("a server needs a host, or the path of a unix socket, and not both")
+        if self.host and not _HOST.fullmatch(self.host):
+            raise SMTPInputError(f"{printable(repr(self.host))} is not a host name or an address")
+        if self.path and "\0" in self.path:
+            raise SMTPInputError("the path of a unix socket must not hold NUL")
+        if self.path:
+            self._set("security", Security.NONE)  # nobody stands between two processes of one machine
+        if self.port == 0 and self.host:
+            self._set("port", _LMTP_PORT if self.lmtp else _PORTS[self.security])
+        if isinstance(self.port, bool) or not isinstance(self.port, int) or not 0 <= self.port <= 65_535:
+            raise SMTPInputError(f"a port is a number from 1 to 65535, not {self.port!r}")
+        if self.local_hostname is not None and not re.fullmatch(r"[!-~]+", self.local_hostname):
+            raise SMTPInputError(f"local_hostname is one word of ASCII, not {printable(repr(self.local_hostname))}")
+
+    def _check_limits(self) -> None:
+        if isinstance(self.max_recipients, bool) or not isinstance(self.max_recipients, int) or self.max_recipients < 1:
+            raise SMTPInputError(f"max_recipients is a number from 1, not {self.max_recipients!r}")
+        if not isinstance(self.timeouts, Timeouts):
+            raise SMTPInputError(f"timeouts is a Timeouts, not {self.timeouts!r}")
+
+    def _check_tls(self) -> None:
+        if self.minimum_tls not in {"TLSv1.2", "TLSv1.3"}:
+            raise SMTPInputError(f"minimum_tls is TLSv1.2 or TLSv1.3, not {self.minimum_tls!r}")
+        if self.client_key and not self.client_cert:
+            raise SMTPInputError("client_key without client_cert")
+        options = ("ca_file", "ca_path", "client_cert", "danger_accept_any_certificate")
+        given = [name for name in options if getattr(self, name)]
+        if self.ssl_context is not None and given:
+            raise SMTPInputError(f"ssl_context and {', '.join(given)} exclude each other: set them on the context")
+
+    def _check_credentials(self) -> None:
+        if self.password is not None and self.token_provider is not None:
+            raise SMTPInputError("password and token_provider exclude each other")
+        if (self.password is not None or self.token_provider is not None) and not self.username:
+            raise SMTPInputError("a password or token_provider without a username")
+        if self.wants_login and self.security is Security.OPPORTUNISTIC:
+            raise SMTPInputError("opportunistic TLS never carries credentials: use starttls or implicit")
+        if self.wants_login and self.security is Security.NONE and not self.may_log_in_plainly:
+            raise SMTPInputError(
+                f"credentials would travel in clear to {self.host}: use starttls or implicit, "
+                "or say allow_plaintext_auth if you must"
+            )
+
+    @property
+    def wants_login(self) -> bool:
+        """There is something to log in with."""
+        return bool(self.username) or any(mechanism.takes == "nothing" for mechanism in self.mechanisms)
+
+    @property
+    def mechanisms(self) -> tuple[Mechanism, ...]:
+        """What `auth` names."""
+        return known(self.auth)
+
+    @property
+    def may_log_in_plainly(self) -> bool:
+        """Credentials do not leave this machine, or the caller said that they may."""
+        return self.allow_plaintext_auth or bool(self.path) or is_loopback(self.host)
+
+    @property
+    def name(self) -> str:
+        """The host without brackets, or the path of the unix socket."""
+        return self.path or self.host.strip("[]")
+
+    def credentials(self, secret: Secret | None = None) -> Credentials:
+        """What a mechanism may use; `secret` is a token where there is a token provider."""
+        value = secret if secret is not None else self.password
+        kept = value if isinstance(value, Secret) else Secret(value or b"")
+        return Credentials(self.username, kept, self.authzid, self.name, self.port)
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Server:
+        """Read a server from a URL.
+
+        Args:
+            url: Such as "smtp+starttls://user:secret@mail.example.com:587?max_recipients=100".
+                `smtps://` is implicit TLS, `smtp+starttls://` and `submission://` require STARTTLS,
+                `smtp://` requires it unless the host is this machine, `lmtp://host:24` and
+                `lmtp:///path/to/socket` speak LMTP. User and password are percent-decoded.
+            **options: Attributes that a URL cannot say, such as `token_provider`.
+
+        Raises:
+            SMTPInputError: An unknown scheme, option or value. A secret is never repeated.
+        """
+        attributes = urls.parse(Secret(url))
+        del url  # a traceback that shows local variables must not show the password in it
+        if "security" not in attributes and is_loopback(attributes["host"]):
+            attributes["security"] = Security.NONE
+        if "timeouts" in attributes:
+            attributes["timeouts"] = Timeouts(**attributes["timeouts"])
+        return cls(**attributes, **options)
+
+
+def _security(value: object) -> Security:
+    try:
+        return Security(value)
+    except ValueError:
+        allowed = ", ".join(Security)
+        raise SMTPInputError(f"security is one of {allowed}, not {printable(repr(value))}") from None

@@ -1,0 +1,111 @@
+"""One SSLContext per configuration. Making one costs 15 ms of CPU, most of it the system's certificates."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from .auth import Secret
+from .errors import SMTPInputError
+from .facts import printable
+from .logs import logger
+from .server import Server
+
+
+def context_for(server: Server) -> ssl.SSLContext:
+    """The context for a server: the caller's own, or the one that its options describe.
+
+    Raises:
+        SMTPInputError: A file of certificates or keys cannot be used.
+    """
+    if server.ssl_context is not None:
+        return server.ssl_context
+    key_password = server.client_key_password
+    return _context(
+        server.ca_file,
+        server.ca_path,
+        server.client_cert,
+        server.client_key,
+        key_password if isinstance(key_password, Secret) else None,
+        server.minimum_tls,
+        not server.danger_accept_any_certificate,
+    )
+
+
+@lru_cache(maxsize=32)
+def _context(
+    ca_file: str | None,
+    ca_path: str | None,
+    client_cert: str | None,
+    client_key: str | None,
+    key_password: Secret | None,
+    minimum: str,
+    verify: bool,
+) -> ssl.SSLContext:
+    try:
+        # With a CA of the caller's own the system's are not trusted beside it.
+        context = ssl.create_default_context(cafile=ca_file, capath=ca_path)
+        if client_cert:
+            secret = key_password.reveal if key_password else None
+            context.load_cert_chain(client_cert, client_key, secret)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(name for name in (ca_file, ca_path, client_cert, client_key) if name)
+        raise SMTPInputError(f"certificates or keys of {files or 'the system'} cannot be used: {error}") from error
+    # RFC 8996: TLS 1.0 and 1.1 are no more. RFC 8314 section 4: verify.
+    context.minimum_version = ssl.TLSVersion[minimum.replace(".", "_")]
+    if not verify:
+        logger.warning("TLS certificates are not verified: anybody on the way can read mail and password")
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class TLSInfo:
+    """What protects a connection.
+
+    Attributes:
+        version: Such as "TLSv1.3".
+        cipher: Such as "TLS_AES_256_GCM_SHA384".
+        expires: When the server's certificate expires; None where it was not verified.
+        names: The names that the certificate is for.
+        resumed: An earlier session was taken up again.
+    """
+
+    version: str
+    cipher: str
+    expires: datetime | None
+    names: tuple[str, ...]
+    resumed: bool
+
+
+def describe(connection: ssl.SSLSocket | ssl.SSLObject) -> TLSInfo:
+    """Say what protects an established connection."""
+    certificate: dict[str, Any] = connection.getpeercert() or {}
+    not_after = certificate.get("notAfter")
+    cipher = connection.cipher()
+    return TLSInfo(
+        version=connection.version() or "",
+        cipher=cipher[0] if cipher else "",
+        expires=datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC) if not_after else None,
+        names=tuple(value for _, value in certificate.get("subjectAltName", ())),
+        resumed=bool(connection.session_reused),
+    )
+
+
+def advice(error: ssl.SSLError, server: Server) -> str:
+    """What to try after a handshake that failed, in one sentence."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in {18, 19, 20, 21}:
+            return "Trust the CA that signed it by ca_file, if it is yours"
+        if error.verify_code == 10:
+            return "The certificate has expired: it must be renewed on the server"
+        return f"Use a name that the certificate is for instead of {printable(server.name)}"
+    if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
+        return "The server does not speak TLS at once on this port: use STARTTLS, or port 465"
+    return f"The server may know only TLS versions older than {server.minimum_tls}, or want a client certificate"
+
+

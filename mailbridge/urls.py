@@ -1,0 +1,180 @@
+"""Server URLs: one string from a setting or the environment that says everything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from .auth import Secret
+from .errors import SMTPInputError
+from .facts import printable
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+# scheme → (security, LMTP). None: STARTTLS, but plain text where the host is this machine.
+SCHEMES: Mapping[str, tuple[str | None, bool]] = {
+    "smtp": (None, False),
+    "smtps": ("implicit", False),
+    "smtp+starttls": ("starttls", False),
+    "submission": ("starttls", False),
+    "lmtp": (None, True),
+}
+
+_URL = re.compile(r"(?:(?P<user>[^/?#]*)@)?(?P<place>[^/?#@]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?")
+_PLACE = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>\d{1,5}))?")
+
+
+def to_bool(text: str) -> bool:
+    """Read "true", "1", "yes", "on" and their opposites. "False" is never taken for true."""
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("true or false")
+    return word in _TRUE
+
+
+def to_int(text: str) -> int:
+    """Read a whole number."""
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def to_seconds(text: str) -> float:
+    """Read a number of seconds."""
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
+        raise ValueError("a number of seconds")
+    return float(text)
+
+
+def to_names(text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    return tuple(name for name in text.split(",") if name)
+
+
+def to_place(text: str) -> tuple[str, int]:
+    """Read an address, with a port if one is given."""
+    found = _PLACE.fullmatch(text)
+    if not found or not found["host"]:
+        raise ValueError("address or address:port")
+    return found["host"].strip("[]"), int(found["port"] or 0)
+
+
+OPTIONS: Mapping[str, Callable[[str], Any]] = {
+    "security": str,
+    "auth": to_names,
+    "authzid": str,
+    "ca_file": str,
+    "ca_path": str,
+    "client_cert": str,
+    "client_key": str,
+    "minimum_tls": str,
+    "danger_accept_any_certificate": to_bool,
+    "local_hostname": str,
+    "source_address": to_place,
+    "max_recipients": to_int,
+    "pipelining": to_bool,
+    "chunking": to_bool,
+    "allow_plaintext_auth": to_bool,
+}
+# Options of a URL that are fields of Timeouts.
+TIMEOUTS = {f"timeout_{name}": name for name in ("connect", "reply", "content", "send")}
+
+
+def parse(url: Secret) -> dict[str, Any]:
+    """Take a URL apart into the attributes of a `Server`.
+
+    Args:
+        url: The URL; it comes as a Secret because it may hold one.
+
+    Returns:
+        Attributes by name; the password as a Secret, timeouts as a mapping, security as a
+        string or missing where the scheme leaves it open.
+
+    Raises:
+        SMTPInputError: It cannot be read. The sentence names the part, never a secret.
+    """
+    scheme, found = _taken_apart(url)
+    security, lmtp = SCHEMES[scheme]
+    attributes: dict[str, Any] = {"lmtp": lmtp, **_place(found["place"] or "", unquote(found["path"] or ""), lmtp=lmtp)}
+    if security:
+        attributes["security"] = security
+    attributes |= _query(found["query"] or "", scheme_says=security)
+    return attributes | _userinfo(found["user"])
+
+
+class _Parts:
+    """A match without a repr: the user part of a URL holds a password."""
+
+    def __init__(self, found: re.Match[str]) -> None:
+        self._found = found
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._found[name]
+        return Secret(value) if name == "user" and value is not None else value
+
+    def __repr__(self) -> str:
+        return "_Parts(...)"
+
+
+def _taken_apart(url: Secret) -> tuple[str, _Parts]:
+    scheme, colon, _ = url.reveal().decode().partition("://")
+    if not colon or scheme.lower() not in SCHEMES:
+        allowed = ", ".join(f"{name}://" for name in SCHEMES)
+        seen = printable(repr(f"{scheme}://"), 40) if colon else "no scheme at all"
+        raise SMTPInputError(f"a server URL begins with one of {allowed}; this one has {seen}")
+    found = _URL.fullmatch(url.reveal().decode(), len(scheme) + 3)
+    if not found:
+        raise SMTPInputError(f"a server URL is {scheme}://[user[:password]@]host[:port][?option=value&...]")
+    return scheme.lower(), _Parts(found)
+
+
+def _place(place: str, path: str, *, lmtp: bool) -> dict[str, Any]:
+    if path not in {"", "/"} and not (lmtp and not place):
+        raise SMTPInputError(f"a path ({printable(repr(path), 100)}) belongs only in lmtp:///path/to/socket")
+    if lmtp and not place and path:
+        return {"path": path, "security": "none"}
+    found = _PLACE.fullmatch(place)
+    if not found or not found["host"]:
+        raise SMTPInputError(f"{printable(repr(place), 100)} is not host or host:port")
+    if found["port"] and not 0 < int(found["port"]) <= 65_535:
+        raise SMTPInputError(f"a port is a number from 1 to 65535, not {found['port']}")
+    return {"host": unquote(found["host"]), "port": int(found["port"] or 0)}
+
+
+def _userinfo(user: Secret | None) -> dict[str, Any]:
+    if user is None:
+        return {}
+    name, colon, password = (part.decode() for part in user.reveal().partition(b":"))
+    taken: dict[str, Any] = {"username": unquote(name)}
+    if colon:
+        taken["password"] = Secret(unquote(password))
+    return taken
+
+
+def _query(query: str, scheme_says: str | None) -> dict[str, Any]:
+    taken: dict[str, Any] = {}
+    timeouts: dict[str, float] = {}
+    for item in filter(None, query.split("&")):
+        # A "+" stays a "+": these are paths and names, not the fields of a form.
+        name, _, text = item.partition("=")
+        name, text = unquote(name), unquote(text)
+        if name in TIMEOUTS:
+            timeouts[TIMEOUTS[name]] = _value(name, text, to_seconds)
+        elif name in OPTIONS:
+            taken[name] = _value(name, text, OPTIONS[name])
+        else:
+            allowed = ", ".join(sorted({*OPTIONS, *TIMEOUTS}))
+            raise SMTPInputError(f"unknown option {printable(repr(name), 60)} in a server URL; allowed are {allowed}")
+    if scheme_says and taken.get("security", scheme_says) != scheme_says:
+        raise SMTPInputError(f"the scheme says {scheme_says}, the option security={taken['security']}: leave one out")
+    return taken | ({"timeouts": timeouts} if timeouts else {})
+
+
+def _value(name: str, text: str, read: Callable[[str], Any]) -> Any:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise SMTPInputError(f"the option {name} is {error}, not {printable(repr(text), 60)}") from None
