@@ -5,6 +5,7 @@ and of TLS in `mailbridge.translation`. Neither `smtplib` nor `asyncio` is a nam
 so that `from mailbridge import smtplib` always gives ours.
 """
 
+from .addresses import with_a_labels
 from .auth import Credentials, Mechanism, Secret
 from .capabilities import Capabilities
 from .errors import (
@@ -83,4 +84,5 @@ __all__ = [
     "Timeouts",
     "log_receipt",
     "printable",
+    "with_a_labels",
 ]

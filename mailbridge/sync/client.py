@@ -20,7 +20,8 @@ from ..receipts import Receipt
 from ..replies import Reply
 from ..server import Server
 from ..tls import TLSInfo
-from .connection import Connection, Resumption, drive
+from .connection import Connection, drive
+from .handshake import Resumption
 
 OnPartial = Literal["deliver", "raise", "abort"]
 
@@ -189,17 +190,16 @@ class Client:
             hot=bool(found and found.hot),
         )
 
-        def finished(error: SMTPException | None) -> Receipt:
-            return self._finished(delivery, error, time.monotonic() - begun)
-
         try:
             error = drive(conversation, lambda need: self._serve(need, deadline))
         except BaseException as interruption:
             # A soft time limit, a cancelled task, Ctrl-C: the dialogue is broken off where it stands.
             self._drop()
-            finished(SMTPServerDisconnected(f"interrupted by {type(interruption).__name__}"))
+            error = SMTPServerDisconnected(f"interrupted by {type(interruption).__name__}")
+            receipt = self._finished(delivery, error, time.monotonic() - begun)
+            interruption.receipt = receipt  # type: ignore[attr-defined]  # as our own errors have it
             raise
-        receipt = finished(failure(delivery, error))
+        receipt = self._finished(delivery, error, time.monotonic() - begun)
         if receipt.error is None and on_partial == "raise" and receipt.refused:
             raise self._attached(refusal(delivery, receipt), receipt)
         if receipt.error is not None:
@@ -216,17 +216,17 @@ class Client:
 
     def _finished(self, delivery: Delivery, error: SMTPException | None, duration: float) -> Receipt:
         """Write the receipt and its record; close what cannot be used again."""
-        connection = self._connection
+        connection, error = self._connection, failure(delivery, error)
         receipt = delivery.receipt(
             error,
             server=connection.endpoint if connection else None,
             duration=duration,
             reused=bool(connection and connection.messages),
         )
-        if connection:
-            connection.messages += 1
         if error is not None:
             self._attached(error, receipt)
+        if connection and delivery.transactions:
+            connection.messages += 1
         if connection and not connection.protocol.reusable:
             connection.abort()
         if self._log_receipts:
@@ -235,4 +235,6 @@ class Client:
 
     def _attached(self, error: SMTPException, receipt: Receipt) -> SMTPException:
         error.receipt = receipt
-        return self._connection.explained(error) if self._connection else error
+        if self._connection:
+            self._connection.explain(error)
+        return error

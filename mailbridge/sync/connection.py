@@ -7,21 +7,20 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
-from ..addresses import a_labels
 from ..auth import Secret
 from ..conversations import Conversation, Need, farewell, open_session
 from ..dialling import own_name
 from ..errors import SMTPException
-from ..facts import Endpoint, Phase
+from ..facts import Endpoint
 from ..protocol import SMTPProtocol
 from ..server import Security, Server
 from ..tls import TLSInfo, context_for, describe
-from ..translation import timeout, translated
+from ..translation import token_failure, translated
 from .dialler import dial
-from .waiting import wait
+from .handshake import Resumption, shake_hands
+from .waiting import has_news, wait
 
 # Octets taken from the socket at once.
 RECEIVE = 64 * 1024
@@ -31,14 +30,6 @@ FAREWELL = 2.0
 HOT = 5.0
 
 _T = TypeVar("_T")
-_E = TypeVar("_E", bound=BaseException)
-
-
-@dataclass(slots=True)
-class Resumption:
-    """A TLS session to take up again: same context and same host only, which its owner sees to."""
-
-    session: ssl.SSLSession | None = None
 
 
 def drive(conversation: Conversation[_T], serve: Callable[[Need], object]) -> _T:
@@ -57,6 +48,17 @@ def drive(conversation: Conversation[_T], serve: Callable[[Need], object]) -> _T
         return value
 
 
+def _as_secret(token: object) -> Secret:
+    """A provider's answer. No traceback shows it: this frame forgets it first."""
+    if isinstance(token, Secret):
+        return token
+    if isinstance(token, str | bytes) and token:
+        return Secret(token)
+    kind = "nothing" if not token else type(token).__name__
+    del token
+    raise TypeError(f"a token is str, bytes or Secret; the provider gave {kind}")
+
+
 class Connection:
     """A session with a server, from the first packet to the last.
 
@@ -73,9 +75,7 @@ class Connection:
         self._resumption = resumption or Resumption()
         self._socket: socket.socket | None = None
         self._tls: TLSInfo | None = None
-        self._last_reply = self._waiting_since = 0.0
-        self._replies_seen = 0
-        self._deadline = 0.0
+        self._last_reply = self._waiting_since = self._deadline = 0.0
 
     @property
     def endpoint(self) -> Endpoint:
@@ -90,8 +90,9 @@ class Connection:
 
     @property
     def hot(self) -> bool:
-        """A reply was read a moment ago."""
-        return time.monotonic() - self._last_reply < HOT
+        """A reply was read a moment ago, and nothing came since: no 421, no end of the stream."""
+        recent = time.monotonic() - self._last_reply < HOT
+        return recent and self._socket is not None and not has_news(self._socket)
 
     def open(self, deadline: float) -> None:
         """Connect, protect, log in.
@@ -103,22 +104,25 @@ class Connection:
             SMTPException: Any step of it failed; the socket is closed.
         """
         try:
+            if self.server.security is not Security.NONE:
+                context_for(self.server)  # a certificate that cannot be read is found before anybody is called
             self._socket = dial(self.server, min(deadline, time.monotonic() + self.server.timeouts.connect))
-            self._deadline = deadline
+            self.begin(deadline)
             if self.server.security is Security.IMPLICIT:
-                self._handshake()
+                self._secure()
             name = self.server.local_hostname or own_name(socket.gethostname(), self._socket.getsockname())
-        except BaseException as error:  # noqa: BLE001 - passed on: no socket is left behind
+            self.converse(open_session(self.protocol, self.server, name), deadline)
+        except BaseException as error:
+            # What could not be protected or logged in never carries mail, though the server may be ready for it.
             self.abort()
-            raise self.explained(error) from error.__cause__
-        self.converse(open_session(self.protocol, self.server, name), deadline)
+            self.explain(error)
+            raise
 
-    def explained(self, error: _E) -> _E:
+    def explain(self, error: BaseException) -> None:
         """Add to an error of ours what only the connection knows."""
         if isinstance(error, SMTPException):
             error.server = error.server or self.endpoint
             error.transcript = error.transcript or self.protocol.transcript.lines()
-        return error
 
     def converse(self, conversation: Conversation[_T], deadline: float) -> _T:
         """Serve a conversation to its end.
@@ -133,11 +137,12 @@ class Connection:
         self.begin(deadline)
         try:
             return drive(conversation, self.serve)
-        except BaseException as error:  # noqa: BLE001 - passed on
+        except BaseException as error:
             # A conversation that was broken off leaves a dialogue that nobody can take up.
             if not (isinstance(error, SMTPException) and self.protocol.reusable):
                 self.abort()
-            raise self.explained(error) from error.__cause__
+            self.explain(error)
+            raise
 
     def begin(self, deadline: float) -> None:
         """A conversation begins, which must end by this moment on the monotonic clock."""
@@ -151,28 +156,27 @@ class Connection:
         """
         try:
             return self._serve(need)
-        except OSError as error:
-            reason = self._reason(error)
+        except SMTPException as error:
+            error.phase = error.phase or self.protocol.phase
             self.abort()
-            raise reason from reason.__cause__
+            raise
+        except OSError as error:
+            self.abort()
+            raise self._reason(error) from error
 
     def _reason(self, error: OSError) -> SMTPException:
-        if isinstance(error, SMTPException):
-            error.phase = error.phase or self.protocol.phase
-            return error
         if self.protocol.dismissal:
-            ending = self.protocol.ending()
-            ending.__cause__ = error
-            return ending
+            return self.protocol.ending()
         return translated(error, self.protocol.phase, self.server)
 
     def _serve(self, need: Need) -> Secret | None:
+        replies = self.protocol.replies_read
         self._transmit()
         match need:
-            case Need.DATA:
-                self._read_reply()
+            case Need.DATA if self.protocol.replies_read == replies and not self.protocol.over:
+                self._read()
             case Need.TLS:
-                self._handshake()
+                self._secure()
             case Need.TOKEN:
                 return self._token()
             case Need.FRESH_TOKEN:
@@ -180,50 +184,64 @@ class Connection:
         return None
 
     def _token(self, **options: bool) -> Secret:
+        """Ask the caller's token provider, which may fail in any way it likes."""
         assert self.server.token_provider is not None  # noqa: S101 - the need arises only with one
-        token = self.server.token_provider(**options)
-        return token if isinstance(token, Secret) else Secret(token)
+        try:
+            return _as_secret(self.server.token_provider(**options))
+        except Exception as error:
+            raise token_failure(error) from error
 
     def _transmit(self) -> None:
-        """Write all that is queued; read while the kernel takes nothing more (RFC 2920 section 3.1)."""
-        while data := self.protocol.data_to_send():
-            if self._tls:
-                self.protocol.attempting(len(data))
-            try:
-                self.protocol.sent(self._sock.send(data))
-            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                if wait(self._sock, self._soon(self.server.timeouts.reply), read=True, write=True):
-                    self._take()
-            except OSError:
-                self._salvage()
-                raise
+        """Write all that is queued; read while the kernel takes nothing more (RFC 2920 section 3.1).
+
+        It stops where the stream ended, and behind a 421: nobody listens any more.
+        """
+        while not self.protocol.over and (data := self.protocol.data_to_send()):
+            if not self._write(data) and wait(self._sock, self._soon(), read=True, write=True):
+                self._take()
+
+    def _write(self, data: memoryview) -> bool:
+        """Offer octets to the kernel; say whether it took any."""
+        # An interruption may come between the write and its result: then they count as gone.
+        self.protocol.attempting(len(data))
+        try:
+            self.protocol.sent(self._sock.send(data))
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            self._took_none()
+            return False
+        except OSError:
+            self._took_none()
+            self._salvage()
+            raise
+        return True
+
+    def _took_none(self) -> None:
+        # TLS may have taken some of it all the same, and does not say how much.
+        if self._tls is None:
+            self.protocol.attempting(0)
 
     def _salvage(self) -> None:
         """Read what the server said before it hung up: a 421 says more than a broken pipe (SERVERS.md R4)."""
-        with contextlib.suppress(OSError):
+        try:
             while not self.protocol.over and self._take():
                 pass
+        except SMTPException:
+            raise
+        except OSError:
+            pass  # no more of it can be had, and the caller has a better error
         self.protocol.connection_lost()
 
-    def _read_reply(self) -> None:
+    def _read(self) -> None:
         """Read until something comes; the deadline is the reply's, not the octet's (WIRE.md S13)."""
         timeouts = self.server.timeouts
-        read = self.protocol.replies_read
-        if read != self._replies_seen:
-            # Replies came while content was being written: the conversation looks at them first.
-            self._replies_seen, self._waiting_since = read, 0.0
-            return
-        now = time.monotonic()
-        self._waiting_since = self._waiting_since or now
+        self._waiting_since = self._waiting_since or time.monotonic()
         limit = timeouts.content if self.protocol.awaits_content_reply else timeouts.reply
         deadline = min(self._deadline, self._waiting_since + limit)
         # TLS may hold octets that the kernel does not have any more.
-        if self._tls and self._take():
-            return
-        while True:
+        found = self._tls is not None and self._take()
+        while not found:
             wait(self._sock, deadline, read=True)
-            if self._take():
-                return
+            found = self._take()
 
     def _take(self) -> bool:
         """Read what is there. The end of the stream counts as something."""
@@ -233,49 +251,23 @@ class Connection:
             return False
         except ssl.SSLEOFError:
             data = b""  # a ragged end, which OpenSMTPD and Exim make (SERVERS.md T1)
+        replies = self.protocol.replies_read
         self.protocol.receive_data(data)
-        if self.protocol.replies_read != self._replies_seen:
-            self._replies_seen = self.protocol.replies_read
+        if self.protocol.replies_read > replies:
             self._last_reply, self._waiting_since = time.monotonic(), 0.0
-            self._keep_session()
+            if isinstance(self._socket, ssl.SSLSocket):
+                self._resumption.keep(self._socket)
         return True
 
-    def _keep_session(self) -> None:
-        # TLS 1.3 sends its tickets behind the handshake: the session is complete after a read.
-        if isinstance(self._socket, ssl.SSLSocket) and self._resumption.session is None:
-            self._resumption.session = self._socket.session
+    def _soon(self) -> float:
+        """The moment by which there must be progress."""
+        return min(self._deadline, time.monotonic() + self.server.timeouts.reply)
 
-    def _soon(self, seconds: float) -> float:
-        return min(self._deadline, time.monotonic() + seconds)
-
-    def _handshake(self) -> None:
+    def _secure(self) -> None:
         """Protect the connection within the deadline of one reply."""
-        deadline = self._soon(self.server.timeouts.reply)
-        try:
-            self._socket = context_for(self.server).wrap_socket(
-                self._sock,
-                server_hostname=a_labels(self.server.name),
-                do_handshake_on_connect=False,
-                session=self._resumption.session,
-            )
-            self._resumption.session = None
-            self._shake_hands(self._socket, deadline)
-            self._tls = describe(self._socket)
-        except TimeoutError as error:
-            raise timeout(Phase.TLS, self.server) from error
-        except OSError as error:
-            raise translated(error, Phase.TLS, self.server) from error
+        secured = shake_hands(self._sock, self.server, self._resumption, self._soon())
+        self._socket, self._tls = secured, describe(secured)
         self.protocol.tls_established()
-
-    @staticmethod
-    def _shake_hands(sock: ssl.SSLSocket, deadline: float) -> None:
-        while True:
-            try:
-                return sock.do_handshake()
-            except ssl.SSLWantReadError:
-                wait(sock, deadline, read=True)
-            except ssl.SSLWantWriteError:
-                wait(sock, deadline, write=True)
 
     @property
     def _sock(self) -> socket.socket:

@@ -10,14 +10,17 @@ import socket
 import threading
 import time
 
-from ..addresses import a_labels
-from ..dialling import STAGGER, AddressInfo, in_order
+from ..dialling import STAGGER, AddressInfo, ascii_host, in_order
 from ..facts import Phase
 from ..server import Server, is_loopback
 from ..translation import translated
 
 # What a connect that does not block says where it goes on; the second is Windows' word for it.
 _UNDER_WAY = {errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)}
+
+_INTERNET = {socket.AF_INET, socket.AF_INET6}
+# This machine has no way to a whole family of addresses.
+_NO_WAY = {errno.ENETUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EHOSTUNREACH}
 
 
 def dial(server: Server, deadline: float) -> socket.socket:
@@ -31,11 +34,11 @@ def dial(server: Server, deadline: float) -> socket.socket:
         SMTPUnreachableError: No address answered; refused and unresolvable have classes of their own.
         SMTPTimeoutError: The deadline passed.
     """
-    phase = Phase.RESOLVE
+    host, phase = ascii_host(server.name) if server.host else "", Phase.RESOLVE
     try:
-        addresses = _unix(server.path) if server.path else resolve(a_labels(server.name), server.port, deadline)
+        addresses = _unix(server.path) if server.path else resolve(host, server.port, deadline)
         phase = Phase.CONNECT
-        return _race(in_order(addresses), server.source_address, deadline)
+        return _race(in_order(_reachable(addresses, server.source_address)), server.source_address, deadline)
     except OSError as error:
         raise translated(error, phase, server) from error
 
@@ -51,13 +54,15 @@ def resolve(host: str, port: int, deadline: float) -> list[AddressInfo]:
         TimeoutError: The deadline passed.
         socket.gaierror: There is no such name.
     """
-    if is_loopback(host) or _numeric(host):
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if is_loopback(host) and not _numeric(host):
+        host = "localhost"  # RFC 6761 section 6.3: no resolver may send a name of this machine elsewhere
+    if _numeric(host) or host == "localhost":
+        return _looked_up(host, port)
     answer: queue.SimpleQueue[list[AddressInfo] | OSError] = queue.SimpleQueue()
 
     def look_up() -> None:
         try:
-            answer.put(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+            answer.put(_looked_up(host, port))
         except OSError as error:
             answer.put(error)
 
@@ -65,7 +70,7 @@ def resolve(host: str, port: int, deadline: float) -> list[AddressInfo]:
     try:
         found = answer.get(timeout=max(deadline - time.monotonic(), 0))
     except queue.Empty:
-        raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        found = _late()
     if isinstance(found, OSError):
         raise found
     return found
@@ -73,6 +78,28 @@ def resolve(host: str, port: int, deadline: float) -> list[AddressInfo]:
 
 def _numeric(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
+
+
+def _looked_up(host: str, port: int) -> list[AddressInfo]:
+    try:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, str(error)) from None
+
+
+def _late() -> TimeoutError:
+    return TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+
+def _reachable(addresses: list[AddressInfo], source: tuple[str, int] | None) -> list[AddressInfo]:
+    """Those of the family that is dialled from, where the caller says from where."""
+    if not source or not source[0]:
+        return addresses
+    family = socket.AF_INET6 if ":" in source[0] else socket.AF_INET
+    found = [address for address in addresses if address[0] in {family, getattr(socket, "AF_UNIX", None)}]
+    if not found:
+        raise OSError(errno.EADDRNOTAVAIL, f"no address of the server can be reached from {source[0]}")
+    return found
 
 
 def _race(addresses: list[AddressInfo], source: tuple[str, int] | None, deadline: float) -> socket.socket:
@@ -85,7 +112,7 @@ def _race(addresses: list[AddressInfo], source: tuple[str, int] | None, deadline
         while waiting or running:
             now = time.monotonic()
             if now >= deadline:
-                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+                raise _late()
             if waiting and (now >= next_start or not running):
                 next_start = now + STAGGER
                 _start(waiting.pop(0), source, running, failed)
@@ -95,30 +122,49 @@ def _race(addresses: list[AddressInfo], source: tuple[str, int] | None, deadline
     finally:
         for loser in running.values():
             loser.close()
-    raise failed[0] if failed else OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+    raise _telling(failed)
+
+
+def _telling(failed: list[OSError]) -> OSError:
+    """The first failure, but that one family leads nowhere says less than what the other one met."""
+    return next((error for error in failed if error.errno not in _NO_WAY), failed[0])
 
 
 def _start(
     address: AddressInfo, source: tuple[str, int] | None, running: dict[int, socket.socket], failed: list[OSError]
 ) -> None:
-    family, kind, protocol, _, place = address
+    """Begin an attempt."""
     try:
-        sock = socket.socket(family, kind, protocol)
+        sock = socket.socket(*address[:3])
     except OSError as error:
         failed.append(error)
         return
     try:
         sock.setblocking(False)
-        if source and family != getattr(socket, "AF_UNIX", None):
-            sock.bind(source)
-        code = sock.connect_ex(place)
+        if sock.family in _INTERNET:
+            # Without it STARTTLS costs one round trip more, and TLS on loopback 40 ms for each message.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _bind(sock, source)
+        code = sock.connect_ex(address[4])
         if code not in {0, *_UNDER_WAY}:
             raise OSError(code, os.strerror(code))
-    except OSError as error:
+    except BaseException as error:
         sock.close()
+        if not isinstance(error, OSError):
+            raise
         failed.append(error)
         return
     running[sock.fileno()] = sock
+
+
+def _bind(sock: socket.socket, source: tuple[str, int] | None) -> None:
+    if source is None:
+        return
+    try:
+        sock.bind(source)
+    except OSError as error:
+        words = error.strerror or str(error)
+        raise OSError(error.errno, f"the source address {source[0]} cannot be used: {words}") from None
 
 
 def _winner(running: dict[int, socket.socket], failed: list[OSError], pause: float) -> socket.socket | None:
@@ -130,17 +176,10 @@ def _winner(running: dict[int, socket.socket], failed: list[OSError], pause: flo
             selector.register(sock, selectors.EVENT_WRITE)
         ready = [key.fd for key, _ in selector.select(pause)]
     for descriptor in ready:
+        code = running[descriptor].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         sock = running.pop(descriptor)
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if not code:
-            return _tuned(sock)
+            return sock
         sock.close()
         failed.append(OSError(code, os.strerror(code)))
     return None
-
-
-def _tuned(sock: socket.socket) -> socket.socket:
-    if sock.family in {socket.AF_INET, socket.AF_INET6}:
-        # Without it STARTTLS costs one round trip more, and TLS on loopback 40 ms for each message.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock

@@ -1,0 +1,126 @@
+"""Batches: one connection, and what one message's failure does to the others."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core import mail
+
+from mailbridge import SMTPAuthenticationError, SMTPConnectionRefused, SMTPRecipientsRefused, State
+from mailbridge.testing import Inbox, ScriptedServer
+
+from .conftest import Site, mails
+
+Records = Callable[[], list[tuple[str, Any]]]
+
+
+def test_a_batch_shares_a_connection(site: Site, server: ScriptedServer) -> None:
+    """Three messages go over one connection, which is closed afterwards with QUIT."""
+    assert site.backend().send_messages(mails("a@example.org", "b@example.org", "c@example.org")) == 3
+
+    [connection] = server.connections
+    assert connection.messages == 3
+    assert connection.lines[-1].upper() == b"QUIT"
+
+
+@pytest.mark.parametrize("nothing", [[], (), None, iter(())])
+def test_nothing_to_send(site: Site, server: ScriptedServer, nothing: Any) -> None:
+    """An empty batch counts 0 and does not connect."""
+    assert site.backend().send_messages(nothing) == 0
+    assert server.connections == []
+
+
+def test_any_iterable_will_do(site: Site, server: ScriptedServer) -> None:
+    """A generator of messages is a batch too."""
+    assert site.backend().send_messages(m for m in mails("a@example.org", "b@example.org")) == 2
+
+
+def test_a_message_to_nobody(site: Site, server: ScriptedServer, records: Records) -> None:
+    """It is passed over, as Django does: no count, no record."""
+    assert site.backend().send_messages([mail.EmailMessage("Hello"), *mails("a@example.org")]) == 1
+    assert len(records()) == 1
+
+
+def test_a_refused_message_stops_nobody(site: Site, server: ScriptedServer) -> None:
+    """The next message is sent on the same connection; the first error is raised, with all receipts."""
+    server.refuse("bob@example.org")
+    server.refuse("tom@example.org")
+    batch = mails("a@example.org", "bob@example.org", "tom@example.org", "b@example.org")
+    with pytest.raises(SMTPRecipientsRefused, match=r"bob@example\.org") as caught:
+        site.backend().send_messages(batch)
+
+    assert [m.recipients[0] for m in server.messages] == ["a@example.org", "b@example.org"]
+    assert caught.value.receipts == tuple(m.mailbridge_receipt for m in batch)
+    assert len(server.connections) == 1
+
+
+def test_a_server_that_wants_a_pause(site: Site, server: ScriptedServer) -> None:
+    """A 421 between two messages costs a new connection and no message."""
+    server.say_421(after_messages=2)
+
+    assert site.backend().send_messages(mails(*["a@example.org"] * 5)) == 5
+    assert [connection.messages for connection in server.connections] == [2, 2, 1]
+
+
+def test_a_connection_that_breaks_in_a_batch(site: Site, server: ScriptedServer) -> None:
+    """The message on its way may be lost; the next one goes over a fresh connection."""
+    server.cut_before("CONTENT", nth=2)
+    batch = mails("a@example.org", "b@example.org", "c@example.org")
+
+    assert site.backend(fail_silently=True).send_messages(batch) == 2
+    states = [m.mailbridge_receipt.results[m.to[0]].state for m in batch]
+    assert states == [State.ACCEPTED, State.UNKNOWN, State.ACCEPTED]
+
+
+@pytest.mark.parametrize("fail_silently", [False, True])
+def test_nobody_listens(
+    site: Site, fail_silently: bool, heard: list[tuple[str, dict[str, Any]]], records: Records
+) -> None:
+    """One attempt for the whole batch; every message has its receipt, its signal and its record."""
+    with Inbox() as gone:
+        site.use(gone)
+    batch = mails("a@example.org", "b@example.org,c@example.org")
+    if fail_silently:
+        assert site.backend(fail_silently=True).send_messages(batch) == 0
+    else:
+        with pytest.raises(SMTPConnectionRefused) as caught:
+            site.backend().send_messages(batch)
+        assert caught.value.receipts == tuple(m.mailbridge_receipt for m in batch)
+
+    assert [len(m.mailbridge_receipt.not_sent) for m in batch] == [1, 2]
+    assert all(r.temporary for r in batch[1].mailbridge_receipt.results.values())
+    assert [name for name, _ in heard] == ["message_failed"] * 2
+    assert [level for level, _ in records()] == ["ERROR"] * 2
+
+
+def test_a_wrong_password_ends_the_batch(site: Site) -> None:
+    """A login that fails is tried once, whatever the size of the batch."""
+    with ScriptedServer(accounts={"ann": "secret"}) as server:
+        site.use(server, username="ann", password="wrong")
+        batch = mails("a@example.org", "b@example.org")
+        with pytest.raises(SMTPAuthenticationError):
+            site.backend().send_messages(batch)
+        assert len(server.connections) == 1
+    assert all(m.mailbridge_receipt.not_sent for m in batch)
+
+
+def test_an_interruption_passes_on(site: Site, server: ScriptedServer, records: Records) -> None:
+    """Ctrl-C in the middle of a send leaves the receipt and its record, and is not held up by the batch."""
+
+    class Interruption(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("connected"):
+                raise KeyboardInterrupt
+
+    handler, logger = Interruption(), logging.getLogger("mailbridge")
+    batch = mails("a@example.org", "b@example.org")
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            site.backend(fail_silently=True).send_messages(batch)
+    finally:
+        logger.removeHandler(handler)
+    assert [level for level, _ in records()] == ["ERROR"]
+    assert batch[0].mailbridge_receipt.not_sent
+    assert not hasattr(batch[1], "mailbridge_receipt")
