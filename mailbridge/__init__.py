@@ -5,7 +5,8 @@ and of TLS in `mailbridge.translation`. Neither `smtplib` nor `asyncio` is a nam
 so that `from mailbridge import smtplib` always gives ours.
 """
 
-from .addresses import with_a_labels
+from .addresses import Address, with_a_labels
+from .addresses import parse as parse_address
 from .auth import Credentials, Mechanism, Secret
 from .capabilities import Capabilities
 from .errors import (
@@ -42,6 +43,7 @@ from .translation import SMTPCertificateError, SMTPHandshakeError, SMTPNameError
 __version__ = "0.1.0"
 
 __all__ = [
+    "Address",
     "Capabilities",
     "Client",
     "Credentials",
@@ -83,6 +85,7 @@ __all__ = [
     "TLSInfo",
     "Timeouts",
     "log_receipt",
+    "parse_address",
     "printable",
     "with_a_labels",
 ]

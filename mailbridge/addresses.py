@@ -32,6 +32,8 @@ _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _NAME = r"[^\s<>@,:;()\"\[\]\\]"
 _ADDR_SPEC = re.compile(rf"(?P<local>{_DOT_ATOM.pattern}|{_QUOTED})(?:@(?P<domain>{_NAME}+|\[[^\[\]\\<>\s]+\]))?")
 _NAME_ADDR = re.compile(rf"(?:{_ATEXT}|[. \t]|{_QUOTED})*<(?P<spec>.*)>")
+# Control characters but the tab, and what Unicode takes for the end of a line or a paragraph.
+_LINE_BREAKING = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _TAGGED_LITERAL = re.compile(r"[A-Za-z0-9-]*[A-Za-z0-9]:[\x21-\x5a\x5e-\x7e]+")
@@ -110,7 +112,8 @@ def _parse(text: str) -> Address:
     if len(text) > MAILBOX_TEXT:
         raise _wrong(text, f"it has {len(text)} characters, {MAILBOX_TEXT} are allowed")
     stripped = text.strip(" \t")
-    if not stripped.replace("\t", " ").isprintable():
+    # A display name may hold what no local part may, such as a no-break space.
+    if _LINE_BREAKING.search(stripped):
         raise _wrong(text, "it holds a control character or a line end")
     named = _NAME_ADDR.fullmatch(stripped)
     found = _ADDR_SPEC.fullmatch(named["spec"] if named else stripped)

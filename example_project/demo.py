@@ -1,0 +1,58 @@
+"""The demo: a Django site and a Flask app send real mail to an embedded server, and say what became of it.
+
+`make demo` runs it; `make demo SERVE=1` leaves the Django site running, to send mail from and to watch.
+"""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from wsgiref.simple_server import make_server
+
+import django
+from django.core.wsgi import get_wsgi_application
+
+from example_project import embedded, report, witness
+from example_project.shop import shipments
+from example_project.shop.app import create_app
+from example_project.site import invitations
+
+
+def send_all() -> list[report.Row]:
+    """Let the site and the shop send their batches."""
+    django.setup()
+    rows = list(report.rows_of("Django", invitations.send_batch()))
+    with create_app().app_context():
+        rows += report.rows_of("Flask", shipments.send_batch())
+    return rows
+
+
+def serve() -> None:
+    """Run the Django site until somebody ends it."""
+    # What ends a process politely ends the embedded server too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with make_server("127.0.0.1", 0, get_wsgi_application()) as server, suppress(KeyboardInterrupt):
+        print(f"\nThe Django site runs at http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)", flush=True)
+        server.serve_forever()
+
+
+def main() -> int:
+    """Run the demo.
+
+    Returns:
+        0 where everything was as expected, 1 where not.
+    """
+    with embedded.running() as inbox:
+        with witness.listening() as heard:
+            rows = send_all()
+        print(report.written(rows, heard), flush=True)
+        wrong = list(report.complaints(rows, heard, inbox))
+        for complaint in wrong:
+            print(f"NOT AS EXPECTED: {complaint}", file=sys.stderr)
+        if os.environ.get("SERVE", "0") not in {"", "0"}:
+            serve()
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

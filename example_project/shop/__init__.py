@@ -1,0 +1,1 @@
+"""A Flask app whose mail goes through mailbridge."""

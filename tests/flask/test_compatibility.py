@@ -1,0 +1,154 @@
+"""A program moves from Flask-Mail by changing its import: the same names, signatures and behaviour."""
+
+import inspect
+from typing import Any
+
+import pytest
+from flask import Flask
+
+import mailbridge_flask
+from mailbridge.testing import Inbox
+from mailbridge_flask import Mail, Message
+from tests.flask.apps import app_for
+
+# What Flask-Mail 0.10 documents, written down from its manual.
+SIGNATURES = {
+    "Mail": "app=None",
+    "Mail.connect": "self",
+    "Mail.init_app": "self, app",
+    "Mail.record_messages": "self",
+    "Mail.send": "self, message",
+    "Mail.send_message": "self, *args, **kwargs",
+    "Connection": "mail",
+    "Connection.send": "self, message, envelope_from=None",
+    "Connection.send_message": "self, *args, **kwargs",
+    "Attachment": "filename=None, content_type=None, data=None, disposition=None, headers=None",
+    "Message": "subject='', recipients=None, body=None, html=None, alts=None, sender=None, cc=None, bcc=None, "
+    "attachments=None, reply_to=None, date=None, charset=None, extra_headers=None, mail_options=None, "
+    "rcpt_options=None",
+    "Message.add_recipient": "self, recipient",
+    "Message.as_bytes": "self",
+    "Message.as_string": "self",
+    "Message.attach": "self, filename=None, content_type=None, data=None, disposition=None, headers=None",
+    "Message.has_bad_headers": "self",
+    "Message.send": "self, connection",
+    "sanitize_address": "addr, encoding='utf-8'",
+    "sanitize_addresses": "addresses, encoding='utf-8'",
+    "sanitize_subject": "subject, encoding='utf-8'",
+}
+STATE = ["server", "port", "username", "password", "use_tls", "use_ssl", "default_sender", "debug", "max_emails"]
+STATE += ["suppress", "ascii_attachments", "connect", "send", "send_message", "record_messages"]
+MESSAGE = ["subject", "recipients", "body", "html", "alts", "sender", "cc", "bcc", "attachments", "reply_to", "date"]
+MESSAGE += ["charset", "extra_headers", "mail_options", "rcpt_options", "msgId", "send_to"]
+
+
+def spelled(name: str) -> str:
+    """The parameters of something public, without their types."""
+    found: Any = mailbridge_flask
+    for part in name.split("."):
+        found = getattr(found, part)
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in inspect.signature(found).parameters.values()
+    ]
+    return ", ".join(map(str, bare))
+
+
+@pytest.mark.parametrize(("name", "expected"), SIGNATURES.items())
+def test_a_signature(name: str, expected: str) -> None:
+    """The same parameters in the same order with the same defaults."""
+    assert spelled(name) == expected
+
+
+def test_the_attributes(app: Flask, mail: Mail) -> None:
+    """State and message have the attributes that programs read."""
+    message = Message("Hello")
+
+    assert [name for name in STATE if not hasattr(app.extensions["mail"], name)] == []
+    assert [name for name in MESSAGE if not hasattr(message, name)] == []
+
+
+def test_a_program_of_flask_mails(inbox: Inbox) -> None:
+    """What Flask-Mail's manual shows does here what it says there."""
+    app = app_for(inbox, MAIL_DEFAULT_SENDER=("Me", "me@example.com"))
+    mail = Mail(app)
+    with app.app_context():
+        message = Message("Hello", sender=("Me", "me@example.com"), recipients=["to@example.com"])
+        assert message.sender == "Me <me@example.com>"
+        assert Message("Hello").sender == "Me <me@example.com>"
+        message.add_recipient("somebodyelse@example.com")
+        message.body = "testing"
+        message.html = "<b>testing</b>"
+        message.attach("image.png", "image/png", b"octets")
+        assert message.send_to == {"to@example.com", "somebodyelse@example.com"}
+        mail.send(message)
+        with mail.connect() as connection:
+            connection.send(Message(recipients=["a@example.com"], body="...", subject="hello, a"))
+            connection.send(Message(recipients=["b@example.com"], body="...", subject="hello, b"))
+            assert connection.num_emails == 2
+
+    assert [received.recipients for received in inbox.messages] == [
+        ("to@example.com", "somebodyelse@example.com"),
+        ("a@example.com",),
+        ("b@example.com",),
+    ]
+
+
+def test_a_callers_list_stays_the_callers() -> None:
+    """`add_recipient` adds to the message alone; Flask-Mail adds to the list that it was given."""
+    team = ["ann@example.org"]
+    Message("Hello", team, sender="me@example.com").add_recipient("bob@example.org")
+
+    assert team == ["ann@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "bad"),
+    [
+        ("", False),
+        ("one line", False),
+        ("two\r\n lines", False),
+        ("two\r\n\tlines", False),
+        ("two\r\nlines", True),
+        ("ends\r\n", True),
+        ("ends\r\n ", True),
+        ("lone\n line", True),
+        ("\r\n begins", True),
+    ],
+)
+def test_a_folded_subject(subject: str, bad: bool) -> None:
+    """A subject may go on in lines that begin with white space, as in Flask-Mail."""
+    assert Message(subject, sender="me@example.com").has_bad_headers() is bad
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("ann@example.org", "ann@example.org"),
+        ("Ann <ann@example.org>", "Ann <ann@example.org>"),
+        ('"Doe, Ann" <ann@example.org>', '"Doe, Ann" <ann@example.org>'),
+        (("Doe, Ann", "ann@example.org"), '"Doe, Ann" <ann@example.org>'),
+        (('Ann "A"', "ann@example.org"), r'"Ann \"A\"" <ann@example.org>'),
+        (("Änn", "ann@exämple.org"), "=?utf-8?q?=C3=84nn?= <ann@xn--exmple-cua.org>"),
+        (("", "ann@example.org"), "ann@example.org"),
+    ],
+)
+def test_sanitize_address(address: str | tuple[str, str], expected: str) -> None:
+    """A mailbox in ASCII, quoted or encoded where it must be; reading it again gives the same."""
+    assert mailbridge_flask.sanitize_address(address) == expected
+    assert mailbridge_flask.sanitize_addresses([address, address]) == [expected, expected]
+
+
+def test_sanitize_subject() -> None:
+    """ASCII stays as it is; the rest is encoded, in UTF-8 where the charset does not hold it."""
+    assert mailbridge_flask.sanitize_subject("Hello") == "Hello"
+    assert mailbridge_flask.sanitize_subject("Grüße", "iso-8859-1") == "=?iso-8859-1?q?Gr=FC=DFe?="
+    assert mailbridge_flask.sanitize_subject("東京", "iso-8859-1").startswith("=?utf-8?")
+
+
+def test_force_text() -> None:
+    """Octets are decoded, anything else is asked for its text."""
+    assert mailbridge_flask.force_text("ü".encode()) == mailbridge_flask.force_text("ü") == "ü"
+    assert mailbridge_flask.force_text(42) == "42"
+    with pytest.raises(UnicodeDecodeError):
+        mailbridge_flask.force_text(b"\xff")

@@ -1,0 +1,137 @@
+"""The MAIL_* keys: what they take, what they refuse and in which words."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from mailbridge import Secret, Security, SMTPInputError
+from mailbridge_flask import Mail
+from mailbridge_flask.config import Settings
+
+
+def settings(**keys: object) -> Settings:
+    return Settings.of({f"MAIL_{key}": value for key, value in keys.items()})
+
+
+def test_the_defaults_are_flask_mails() -> None:
+    """Without a key mail goes to port 25 of this machine, as with Flask-Mail."""
+    found = settings()
+
+    assert (found.server, found.port, found.use_tls, found.use_ssl) == ("127.0.0.1", 25, False, False)
+    assert (found.username, found.password, found.default_sender, found.max_emails) == (None, None, None, None)
+    assert (found.debug, found.suppress, found.ascii_attachments) == (False, None, False)
+
+
+def test_the_engine_gets_finite_deadlines() -> None:
+    """Without MAIL_TIMEOUT the engine's own deadlines hold; with it, it bounds each wait."""
+    usual, short = settings().describe().timeouts, settings(TIMEOUT="2.5").describe().timeouts
+
+    assert (usual.connect, usual.reply, usual.content, usual.send) == (10, 30, 120, 300)
+    assert (short.connect, short.reply, short.content, short.send) == (2.5, 2.5, 2.5, 300)
+
+
+@pytest.mark.parametrize(("word", "meaning"), [("False", False), ("0", False), ("off", False), ("True", True)])
+def test_a_flag_from_the_environment_means_what_it_says(word: str, meaning: bool) -> None:
+    """The string "False" is not true."""
+    assert settings(USE_SSL=word).use_ssl is meaning
+
+
+@pytest.mark.parametrize(
+    ("keys", "security", "port"),
+    [
+        ({}, Security.NONE, 25),
+        ({"USE_TLS": 1}, Security.STARTTLS, 25),
+        ({"USE_TLS": True, "PORT": "587"}, Security.STARTTLS, 587),
+        ({"USE_SSL": True}, Security.IMPLICIT, 465),
+    ],
+)
+def test_tls_is_what_the_keys_say(keys: Mapping[str, object], security: Security, port: int) -> None:
+    """MAIL_USE_TLS is STARTTLS, MAIL_USE_SSL is TLS from the first octet."""
+    server = settings(**keys).describe()
+
+    assert (server.security, server.port) == (security, port)
+    assert not server.danger_accept_any_certificate
+
+
+def test_an_empty_variable_is_none() -> None:
+    """A key that is None or empty takes its default: a variable without a value sets nothing."""
+    assert settings(PORT="", USERNAME="", MAX_EMAILS=None, USE_TLS="", SUPPRESS_SEND="") == Settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("USE_TLS", "maybe", "MAIL_USE_TLS='maybe': True or False is allowed"),
+        ("USE_SSL", 2, "MAIL_USE_SSL=2: True or False is allowed"),
+        ("PORT", "smtp", "MAIL_PORT='smtp': a number from 1 to 65535 is allowed"),
+        ("PORT", 0, "MAIL_PORT=0: a number from 1 to 65535"),
+        ("PORT", True, "MAIL_PORT=True: a number"),
+        ("MAX_EMAILS", -1, "MAIL_MAX_EMAILS=-1: a number from 0 is allowed"),
+        ("TIMEOUT", "inf", "MAIL_TIMEOUT='inf': a positive and finite number of seconds"),
+        ("TIMEOUT", "soon", "MAIL_TIMEOUT='soon': a positive"),
+        ("TIMEOUT", True, "MAIL_TIMEOUT=True: a positive"),
+        ("USERNAME", 1.5, "MAIL_USERNAME=1.5: a string is allowed"),
+        ("CA_FILE", "/nowhere/ca.pem", "MAIL_CA_FILE='/nowhere/ca.pem': the path of a file"),
+        ("DEFAULT_SENDER", "a@b\r\nRCPT TO:<e@y>", "MAIL_DEFAULT_SENDER: .* is not an address"),
+        ("DEFAULT_SENDER", ("Shop",), r"MAIL_DEFAULT_SENDER: .* \(name, address\)"),
+        ("SUPPRESS_SEND", "nope", "MAIL_SUPPRESS_SEND='nope': True or False"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(key: str, value: object, words: str) -> None:
+    """The error names the key, the value and what is allowed."""
+    with pytest.raises(SMTPInputError, match=words):
+        settings(**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"USE_TLS": True, "USE_SSL": True}, "MAIL_USE_TLS=True and MAIL_USE_SSL=True exclude each other"),
+        ({"SERVER": "mail example"}, "MAIL_SERVER: 'mail example' is not a host name"),
+        (
+            {"SERVER": "mail.example.com", "USERNAME": "shop", "PASSWORD": "hunter2"},
+            "would travel in clear to MAIL_SERVER='mail.example.com': set MAIL_USE_TLS=True",
+        ),
+    ],
+)
+def test_contradictions_are_refused_before_a_byte_is_sent(keys: Mapping[str, object], words: str) -> None:
+    """S4: a wrong app does not start, and its error shows no secret."""
+    app = Flask("shop")
+    app.config.update({f"MAIL_{key}": value for key, value in keys.items()})
+    with pytest.raises(SMTPInputError, match=words) as caught:
+        Mail(app)
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_is_never_shown() -> None:
+    """S16: neither the settings nor an error about the password repeat it."""
+    assert "hunter2" not in repr(settings(USERNAME="shop", PASSWORD="hunter2"))
+    with pytest.raises(SMTPInputError, match="MAIL_PASSWORD is a list") as caught:
+        settings(PASSWORD=["hunter2"])
+    assert "hunter2" not in str(caught.value)
+
+
+def test_from_prefixed_env(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flask reads variables as JSON: numbers become strings where strings belong, a list is a sender."""
+    monkeypatch.setenv("FLASK_MAIL_PORT", "2525")
+    monkeypatch.setenv("FLASK_MAIL_PASSWORD", "12345")
+    monkeypatch.setenv("FLASK_MAIL_DEFAULT_SENDER", json.dumps(["Shop", "shop@example.com"]))
+    app = Flask("shop")
+    app.config.from_prefixed_env()
+    found = Settings.of(app.config)
+
+    assert found.port == 2525
+    assert found.password == Secret("12345")
+    assert found.default_sender == ("Shop", "shop@example.com")
+
+
+def test_a_ca_file_may_be_a_path(tmp_path: Path) -> None:
+    """MAIL_CA_FILE takes a string or a Path."""
+    file = tmp_path / "ca.pem"
+    file.touch()
+
+    assert settings(CA_FILE=file).ca_file == str(file)
