@@ -21,8 +21,13 @@ class Secret:
     __slots__ = ("_octets",)
 
     def __init__(self, value: str | bytes) -> None:
-        # RFC 4616 section 2: credentials go out in UTF-8.
-        self._octets = value.encode() if isinstance(value, str) else bytes(value)
+        # RFC 4616 section 2: credentials go out in UTF-8. The environment's in another encoding come as escapes.
+        try:
+            self._octets = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
+        except UnicodeEncodeError:
+            raise SMTPInputError("a secret holds a character that UTF-8 does not have") from None
+        finally:
+            del value
 
     def reveal(self) -> bytes:
         """The secret itself. Keep it in no variable that a traceback could show."""

@@ -32,7 +32,10 @@ class Capabilities:
 
     name: str = ""
     esmtp: bool = False
-    extensions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "extensions", MappingProxyType(dict(self.extensions)))
 
     @classmethod
     def parse(cls, reply: Reply) -> Self:
@@ -44,7 +47,7 @@ class Capabilities:
                 known = extensions.get(keyword)
                 extensions[keyword] = f"{known} {parameters}" if known else parameters
         name = reply.lines[0].split(maxsplit=1)
-        return cls(name[0] if name else "", True, MappingProxyType(extensions))
+        return cls(name[0] if name else "", True, extensions)
 
     def __contains__(self, keyword: str) -> bool:
         return keyword.upper() in self.extensions

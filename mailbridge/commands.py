@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from .addresses import Address
 from .errors import SMTPInputError
 from .facts import Phase, printable
-from .parameters import MailOptions, RcptOptions
+from .parameters import MailOptions, RcptOptions, is_whole
 
 # RFC 5321 section 4.5.3.1.4 gives 512 octets, and each extension adds its own (ORCPT alone 500).
 LINE = 2_048
@@ -38,6 +38,21 @@ def line(*words: bytes, limit: int = LINE) -> bytes:
     return text + b"\r\n"
 
 
+def _octets(text: str, name: str) -> bytes:
+    """A caller's argument in UTF-8; octets that came in as surrogate escapes go out as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise SMTPInputError(f"{name} holds a character that UTF-8 does not have: {printable(text, 100)}") from None
+
+
+def _number(value: int, name: str) -> bytes:
+    """A caller's number as digits."""
+    if not is_whole(value, 0):
+        raise SMTPInputError(f"{name} must be a number from 0, not {printable(repr(value), 100)}")
+    return b"%d" % value
+
+
 def _word(text: str, name: str) -> bytes:
     """A caller's argument as one word: ASCII, without spaces."""
     if not text.isascii() or " " in text or not text:
@@ -54,21 +69,38 @@ class Command:
         positive: The first digits of the replies that say yes.
         ends_group: RFC 2920 section 3.1: nothing may follow before its reply.
         secret: The transcript hides what is sent.
+        keyword: The verb of a command that has always the same one.
+        limit: The most octets of its line.
     """
 
     phase: ClassVar[Phase] = Phase.COMMAND
     positive: ClassVar[frozenset[int]] = frozenset({2})
     ends_group: ClassVar[bool] = True
     secret: ClassVar[bool] = False
+    keyword: ClassVar[bytes] = b""
+    limit: ClassVar[int] = LINE
 
     @property
     def commits(self) -> bool:
         """Its last octet is the commit point: from there on the server may have the whole message."""
         return False
 
+    def _words(self) -> Iterable[bytes]:
+        return (self.keyword,)
+
     def serialize(self) -> bytes:
-        """The command as one line with its CRLF."""
-        raise NotImplementedError
+        """The command as one line with its CRLF.
+
+        Raises:
+            SMTPInputError: A value does not fit into one line.
+        """
+        try:
+            return line(*self._words(), limit=self.limit)
+        except SMTPInputError:
+            if not self.secret:
+                raise
+            # Neither the sentence nor a traceback that shows local variables may hold the secret (WIRE.md S16).
+            raise SMTPInputError(f"an AUTH line takes words of base64, {self.limit} octets in all") from None
 
 
 class Greeting(Command):
@@ -78,6 +110,7 @@ class Greeting(Command):
     phase = Phase.GREETING
 
     def serialize(self) -> bytes:
+        """Nothing is said."""
         return b""
 
 
@@ -86,11 +119,12 @@ class Hello(Command):
     """EHLO, HELO or LHLO: the client says its name."""
 
     phase: ClassVar[Phase] = Phase.HELLO
+    keyword: ClassVar[bytes] = b"EHLO"
     name: str
-    verb: ClassVar[bytes] = b"EHLO"
 
-    def serialize(self) -> bytes:
-        return line(self.verb, _word(self.name, "the name that the client says in EHLO"))
+    def _words(self) -> Iterator[bytes]:
+        yield self.keyword
+        yield _word(self.name, "the name that the client says in EHLO")
 
 
 class Ehlo(Hello):
@@ -103,14 +137,14 @@ class Helo(Hello):
     """RFC 5321 section 4.1.1.1, for a server that knows no EHLO."""
 
     __slots__ = ()
-    verb = b"HELO"
+    keyword = b"HELO"
 
 
 class Lhlo(Hello):
     """RFC 2033 section 4.1."""
 
     __slots__ = ()
-    verb = b"LHLO"
+    keyword = b"LHLO"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +152,7 @@ class StartTLS(Command):
     """RFC 3207 section 4."""
 
     phase: ClassVar[Phase] = Phase.STARTTLS
-
-    def serialize(self) -> bytes:
-        return line(b"STARTTLS")
+    keyword: ClassVar[bytes] = b"STARTTLS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +162,20 @@ class Auth(Command):
     phase: ClassVar[Phase] = Phase.AUTH
     positive: ClassVar[frozenset[int]] = frozenset({2, 3})
     secret: ClassVar[bool] = True
+    limit: ClassVar[int] = INITIAL_LINE
     mechanism: str
     initial: bytes | None = field(default=None, repr=False)
 
-    def serialize(self) -> bytes:
-        words = [b"AUTH", _word(self.mechanism, "the AUTH mechanism")]
-        return line(*words, *([] if self.initial is None else [self.initial]), limit=INITIAL_LINE)
+    def _words(self) -> Iterator[bytes]:
+        yield b"AUTH"
+        yield _word(self.mechanism, "the AUTH mechanism")
+        if self.initial is not None:
+            yield self.initial
 
     @property
     def fits(self) -> bool:
         """The initial response fits into the line."""
-        taken = len("AUTH ") + len(self.mechanism) + 1 + len(self.initial or b"") + 2
-        return taken <= INITIAL_LINE
+        return len(f"AUTH {self.mechanism} \r\n") + len(self.initial or b"") <= INITIAL_LINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +185,11 @@ class AuthResponse(Command):
     phase: ClassVar[Phase] = Phase.AUTH
     positive: ClassVar[frozenset[int]] = frozenset({2, 3})
     secret: ClassVar[bool] = True
+    limit: ClassVar[int] = AUTH_LINE
     response: bytes = field(repr=False)
 
-    def serialize(self) -> bytes:
-        return line(self.response, limit=AUTH_LINE)
+    def _words(self) -> tuple[bytes]:
+        return (self.response,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,19 +213,16 @@ class Mail(Command):
     options: MailOptions | None = None
 
     def _words(self) -> Iterator[bytes]:
+        yield b"MAIL"
+        yield b"FROM:" + (self.sender.path if self.sender else b"<>")
         if self.size is not None:
-            # "%d" would take a string's digits; only a number is a size (WIRE.md S7).
-            yield f"SIZE={int(self.size):d}".encode()
+            yield b"SIZE=" + _number(self.size, "the size of a message")
         if self.body is not None:
             yield b"BODY=" + _word(self.body, "the body type")
         if self.utf8:
             yield b"SMTPUTF8"
         if self.options is not None:
             yield from (word.encode() for word in self.options.words())
-
-    def serialize(self) -> bytes:
-        path = self.sender.path if self.sender else b"<>"
-        return line(b"MAIL FROM:" + path, *self._words())
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +234,11 @@ class Rcpt(Command):
     recipient: Address
     options: RcptOptions | None = None
 
-    def serialize(self) -> bytes:
-        words = (word.encode() for word in self.options.words()) if self.options else ()
-        return line(b"RCPT TO:" + self.recipient.path, *words)
+    def _words(self) -> Iterator[bytes]:
+        yield b"RCPT"
+        yield b"TO:" + self.recipient.path
+        if self.options is not None:
+            yield from (word.encode() for word in self.options.words())
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +247,7 @@ class Data(Command):
 
     phase: ClassVar[Phase] = Phase.DATA
     positive: ClassVar[frozenset[int]] = frozenset({3})
-
-    def serialize(self) -> bytes:
-        return line(b"DATA")
+    keyword: ClassVar[bytes] = b"DATA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +258,11 @@ class EndOfData(Command):
     """
 
     phase: ClassVar[Phase] = Phase.CONTENT
+    keyword: ClassVar[bytes] = b"."
 
     @property
     def commits(self) -> bool:
         return True
-
-    def serialize(self) -> bytes:
-        return line(b".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +278,11 @@ class Bdat(Command):
     def commits(self) -> bool:
         return self.last
 
-    def serialize(self) -> bytes:
-        return line(b"BDAT", str(int(self.size)).encode(), *([b"LAST"] if self.last else []))
+    def _words(self) -> Iterator[bytes]:
+        yield b"BDAT"
+        yield _number(self.size, "the size of a chunk")
+        if self.last:
+            yield b"LAST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,17 +291,14 @@ class Rset(Command):
 
     phase: ClassVar[Phase] = Phase.RESET
     ends_group: ClassVar[bool] = False
-
-    def serialize(self) -> bytes:
-        return line(b"RSET")
+    keyword: ClassVar[bytes] = b"RSET"
 
 
 @dataclass(frozen=True, slots=True)
 class Noop(Command):
     """NOOP (RFC 5321 section 4.1.1.9)."""
 
-    def serialize(self) -> bytes:
-        return line(b"NOOP")
+    keyword: ClassVar[bytes] = b"NOOP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +306,7 @@ class Quit(Command):
     """QUIT (RFC 5321 section 4.1.1.10)."""
 
     phase: ClassVar[Phase] = Phase.QUIT
-
-    def serialize(self) -> bytes:
-        return line(b"QUIT")
+    keyword: ClassVar[bytes] = b"QUIT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,11 +316,10 @@ class Generic(Command):
     verb: str
     argument: str = ""
 
-    def serialize(self) -> bytes:
-        words = [_word(self.verb, "the verb")]
+    def _words(self) -> Iterator[bytes]:
+        yield _word(self.verb, "the verb")
         if self.argument:
-            words.append(self.argument.encode("utf-8", "surrogateescape"))
-        return line(*words)
+            yield _octets(self.argument, "the argument")
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +329,11 @@ class Vrfy(Command):
     address: Address
     utf8: bool = False
 
-    def serialize(self) -> bytes:
-        return line(b"VRFY", str(self.address).encode(), *([b"SMTPUTF8"] if self.utf8 else []))
+    def _words(self) -> Iterator[bytes]:
+        yield b"VRFY"
+        yield str(self.address).encode()
+        if self.utf8:
+            yield b"SMTPUTF8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +343,11 @@ class Expn(Command):
     name: str
     utf8: bool = False
 
-    def serialize(self) -> bytes:
-        return line(b"EXPN", self.name.encode(), *([b"SMTPUTF8"] if self.utf8 else []))
+    def _words(self) -> Iterator[bytes]:
+        yield b"EXPN"
+        yield _octets(self.name, "the name of a list")
+        if self.utf8:
+            yield b"SMTPUTF8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,5 +356,7 @@ class Help(Command):
 
     topic: str = ""
 
-    def serialize(self) -> bytes:
-        return line(b"HELP", *([self.topic.encode()] if self.topic else []))
+    def _words(self) -> Iterator[bytes]:
+        yield b"HELP"
+        if self.topic:
+            yield _octets(self.topic, "the topic")

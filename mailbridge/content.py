@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 from .errors import SMTPInputError
+from .facts import Phase
 from .wire import CHUNK, canonical, is_canonical, read_pieces
 
-# No header that a person wrote comes near this; one that does is searched for in vain.
+# No header that a person wrote comes near this.
 HEADER = 1024 * 1024
 
+_FIRST_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _HEADER_END = re.compile(rb"(?P<field>\r\n|\r(?!\n)|\n)(?:\r\n|\r|\n)")
 
@@ -55,13 +58,21 @@ class Content:
         return not self.header.isascii()
 
     def pieces(self) -> Iterator[bytes]:
-        """The octets in order, in pieces of about CHUNK octets; a small content is one piece."""
+        """The octets in order, in pieces of about CHUNK octets, none empty; a small content is one piece.
+
+        Raises:
+            SMTPInputError: They are not as many as they were: somebody writes to the file.
+        """
         body = self.body() if self.canonical else canonical(self.body())
-        if self.size <= CHUNK:
-            yield b"".join((self.header, *body))
-            return
-        yield self.header
-        yield from body
+        pieces = chain((self.header,), body)
+        left = self.size
+        for piece in filter(None, (b"".join(pieces),) if left <= CHUNK else pieces):
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+        if left:
+            raise SMTPInputError("the content changed while it was sent", phase=Phase.CONTENT)
 
 
 def of_octets(data: bytes | bytearray | memoryview) -> tuple[bytes, Pieces]:
@@ -78,6 +89,8 @@ def of_octets(data: bytes | bytearray | memoryview) -> tuple[bytes, Pieces]:
 
 def of_pieces(pieces: list[bytes]) -> tuple[bytes, Pieces]:
     """Divide pieces that are ours into header and body, without another copy of the body."""
+    while len(pieces) > 1 and _FIRST_FIELD.match(pieces[0]) and not _HEADER_END.search(pieces[0]):
+        pieces[:2] = [pieces[0] + pieces[1]]
     header, start = divided(pieces[0] if pieces else b"")
 
     def body() -> Iterator[bytes]:
@@ -89,39 +102,45 @@ def of_pieces(pieces: list[bytes]) -> tuple[bytes, Pieces]:
 
 def of_file(file: BinaryIO) -> tuple[bytes, Pieces]:
     """Divide what a binary file holds from here on. One that cannot be rewound is copied to disk first."""
-    if not file.seekable():
+    if not isinstance(file.read(0), bytes):
+        raise SMTPInputError("a file with a message must be opened in binary mode")
+    copied = not file.seekable()
+    if copied:
         file = _spooled(file)
     begin = file.tell()
-    head = file.read(HEADER)
-    if not isinstance(head, bytes):
-        raise SMTPInputError("a file with a message must be opened in binary mode")
-    header, start = divided(head)
+    header, start = divided(file.read(HEADER))
 
     def body() -> Iterator[bytes]:
         file.seek(begin + start)
         yield from read_pieces(file)
 
+    if copied:
+        weakref.finalize(body, file.close)
     return header, body
 
 
 def _spooled(file: BinaryIO) -> BinaryIO:
-    # It is closed with its last reference, which is the content's.
     copy = SpooledTemporaryFile(max_size=CHUNK)  # noqa: SIM115 - it must outlive this function
     for piece in read_pieces(file):
         copy.write(piece)
     copy.seek(0)
-    return io.BufferedReader(copy) if not hasattr(copy, "seekable") else copy  # type: ignore[return-value,arg-type]  # a file in all but name
+    return cast("BinaryIO", copy)
 
 
 def divided(head: bytes) -> tuple[bytes, int]:
     """Find where the header ends: the header in canonical form, and where the body begins, its empty line first.
 
     A message that does not begin with a header field has no header, and then no empty line either.
+
+    Raises:
+        SMTPInputError: The header does not end within HEADER octets.
     """
-    if not re.match(rb"[!-9;-~]+[ \t]*:", head):
+    if not _FIRST_FIELD.match(head):
         empty_line = _LINE_END.match(head)
         return b"", empty_line.end() if empty_line else 0
     found = _HEADER_END.search(head)
+    if not found and len(head) >= HEADER:
+        raise SMTPInputError(f"a message whose header does not end within {HEADER} octets")
     if not found:
         return _LINE_END.sub(b"\r\n", head).removesuffix(b"\r\n") + b"\r\n", len(head)
     # The first of the two line ends belongs to the last field.

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from itertools import chain, zip_longest
 from typing import Any
 
+from .addresses import a_labels
+
 # RFC 8305 section 5: the next address is tried after this long, while the first one still may answer.
 STAGGER = 0.25
 
@@ -15,6 +17,19 @@ STAGGER = 0.25
 AddressInfo = tuple[Any, Any, int, str, Any]
 
 _FQDN = re.compile(r"(?!.*\.localdomain$)(?!localhost\.)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z][A-Za-z0-9-]*")
+
+
+def ascii_host(host: str) -> str:
+    """A host as resolvers and certificates know it: a name in A-labels, an address as it is.
+
+    Raises:
+        SMTPInputError: It is no name.
+    """
+    if ":" in host:
+        return host
+    # A dot at the end says that the name is complete: no search list is gone through.
+    dot = "." if host.endswith(".") else ""
+    return a_labels(host.removesuffix(".")) + dot
 
 
 def in_order(addresses: Iterable[AddressInfo]) -> list[AddressInfo]:

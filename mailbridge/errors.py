@@ -96,9 +96,8 @@ class SMTPResponseException(SMTPException, smtplib.SMTPResponseException):
     """A reply that refuses. `smtp_code` and `smtp_error` are its code and its octets."""
 
     def __init__(self, code: int, msg: bytes | str, *, phase: Phase | None = None, advice: str | None = None) -> None:
-        super(smtplib.SMTPResponseException, self).__init__(code, msg)
-        self.smtp_code = code
-        self.smtp_error = msg
+        # OSError would take code and words for its errno and strerror; the standard constructor goes round it.
+        smtplib.SMTPResponseException.__init__(self, code, msg)
         self.phase = phase
         self.advice = advice
 
@@ -122,18 +121,15 @@ class SMTPSenderRefused(SMTPResponseException, smtplib.SMTPSenderRefused):
         self, code: int, msg: bytes | str, sender: str, *, phase: Phase | None = None, advice: str | None = None
     ) -> None:
         super().__init__(code, msg, phase=phase, advice=advice)
-        self.sender = sender
-        self.args = (code, msg, sender)
+        smtplib.SMTPSenderRefused.__init__(self, code, msg, sender)  # type: ignore[arg-type]  # words may be a str
 
 
 class SMTPRecipientsRefused(SMTPException, smtplib.SMTPRecipientsRefused):
     """Recipients were refused. `recipients` maps each to its `(code, octets)`."""
 
     def __init__(self, recipients: Mapping[str, tuple[int, bytes]], *, phase: Phase | None = None) -> None:
-        super(smtplib.SMTPRecipientsRefused, self).__init__(recipients)
-        self.recipients = dict(recipients)
+        smtplib.SMTPRecipientsRefused.__init__(self, dict(recipients))
         self.phase = phase
-        self.args = (recipients,)
 
     def what(self) -> str:
         """Name the refused recipients, each with its reply."""

@@ -71,7 +71,8 @@ def printable(text: str, limit: int = PRINTED) -> str:
 
     Args:
         text: Words of a server, an address, a header.
-        limit: The most characters to keep.
+        limit: The most characters to give.
     """
-    kept = text if len(text) <= limit else text[:limit] + "…"
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in kept)
+    kept = text[: limit + 1]
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in kept)
+    return shown if len(shown) <= limit else shown[:limit] + "…"

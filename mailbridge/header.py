@@ -12,10 +12,10 @@ from .facts import printable
 
 # RFC 5322 section 2.2: a field's name is printable ASCII without the colon, its body may go on
 # in lines that begin with white space.
-_FIELD = re.compile(rb"(?P<name>[!-9;-~]+)[ \t]*:(?P<value>[^\r\n]*(?:\r\n[ \t][^\r\n]*)*)(?:\r\n|\Z)")
+_FIELD = re.compile(rb"(?m:^)(?P<name>[!-9;-~]+)[ \t]*:(?P<value>[^\r\n]*(?:\r\n[ \t][^\r\n]*)*)(?:\r\n|\Z)")
 _NAME = re.compile(r"[!-9;-~]+")
-# A line end that no white space follows begins a new field, or the body (WIRE.md S9).
-_INJECTION = re.compile(r"(?:\r\n|\r|\n)(?![ \t])|[\r\n][ \t]*[\r\n]|\0|[\r\n][ \t]*\Z")
+# A line end begins a new field, or the body, but where white space and more words follow (WIRE.md S9).
+_INJECTION = re.compile(r"\n(?![ \t]+[^ \t\r\n])|\r(?!\n)|\0")
 _HIDDEN = {"bcc", "resent-bcc"}
 ADDRESS_FIELDS = {
     f"{prefix}{name}" for prefix in ("", "resent-") for name in ("from", "sender", "to", "cc", "bcc", "reply-to")
@@ -55,12 +55,12 @@ def completed(header: bytes, sender: Address | None) -> tuple[bytes, str]:
     message_id = names.get("message-id", "").strip()
     if not message_id:
         # make_msgid would ask the resolver for this machine's name.
-        message_id = make_msgid(domain=(sender.domain if sender else "").strip("[]") or "mailbridge.invalid")
+        message_id = make_msgid(domain=(sender.domain if sender else "") or "mailbridge.invalid")
         added += f"Message-ID: {message_id}\r\n".encode()
     if "date" not in names:
         added += f"Date: {formatdate(localtime=True)}\r\n".encode()
     # Content without a header has no empty line in front of its body yet.
-    return added + (kept or b"\r\n"), message_id
+    return added + (kept if header else b"\r\n"), message_id
 
 
 def _latest(fields: Iterable[Field]) -> tuple[str, dict[str, str]]:

@@ -45,7 +45,7 @@ def spelled(address: str, style: AddressStyle) -> str:
     if style == "none":
         return "[address]"
     local, at, domain = printable(address).rpartition("@")
-    return f"{local[:1]}***{at}{domain}" if at else f"{address[:1]}***"
+    return f"{local[:1]}***@{domain}" if at else f"{domain[:1]}***"
 
 
 def level_of(receipt: Receipt) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from . import content as contents
 from . import header as headers
 from . import serialising
-from .addresses import Address, parse
+from .addresses import Address, parse, parse_list
 from .content import Content
 from .errors import SMTPInputError
 from .parameters import MailOptions, RcptOptions
@@ -102,7 +102,7 @@ def prepare(mail: MailObject) -> Prepared:
         raw = _serialised(cast("Message", mail.content), fields)
         canonical = True
     header, message_id = headers.completed(raw[0], sender)
-    content = Content.of(header or b"", raw[1], known_canonical=canonical)
+    content = Content.of(header, raw[1], known_canonical=canonical)
     return Prepared(sender, sender_name, recipients, content, message_id, mail.options)
 
 
@@ -117,7 +117,7 @@ def _divided(source: object) -> tuple[bytes, contents.Pieces]:
 def _serialised(message: Message, fields: Sequence[headers.Field]) -> tuple[bytes, contents.Pieces]:
     # A local part beyond ASCII cannot be encoded: such a header must go out in UTF-8.
     named = [value for name, value in fields if name.lower() in headers.ADDRESS_FIELDS and not value.isascii()]
-    utf8 = any(address.needs_utf8 for value in named for address in headers.parse_list(value))
+    utf8 = any(address.needs_utf8 for value in named for address in parse_list(value))
     return contents.of_pieces(serialising.serialised(message, utf8=utf8))
 
 

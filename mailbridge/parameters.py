@@ -15,6 +15,8 @@ from .errors import SMTPInputError
 # RFC 3461 section 4: limits of ENVID (100 characters before encoding) and ORCPT (500 after).
 ENVID = 100
 ORCPT = 500
+# RFC 2852 section 4, RFC 4865 section 5: numbers of seconds have nine digits at most.
+SECONDS = 999_999_999
 
 Notify = Literal["NEVER", "SUCCESS", "FAILURE", "DELAY"]
 
@@ -23,6 +25,11 @@ def xtext(text: str) -> str:
     """Encode a value as xtext (RFC 3461 section 4): printable ASCII but "+" and "=" as it is, the rest as +HH."""
     octets = text.encode("utf-8", "surrogateescape")
     return "".join(chr(o) if 33 <= o <= 126 and o not in b"+=" else f"+{o:02X}" for o in octets)
+
+
+def is_whole(value: object, low: int, high: int = 10**20) -> bool:
+    """Whether a value is a whole number from `low` to `high`; a string is none, whatever its digits (WIRE.md S7)."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def _check(condition: bool, complaint: str) -> None:
@@ -64,10 +71,18 @@ class MailOptions:
         )
         if self.submitter:
             parse_address(self.submitter)
-        _check(self.priority is None or -9 <= self.priority <= 9, f"priority is -9 to 9, not {self.priority!r}")
+        _check(self.priority is None or is_whole(self.priority, -9, 9), f"priority is -9 to 9, not {self.priority!r}")
         _check(self.deliver_by_mode in {"R", "N"}, f"deliver_by_mode is R or N, not {self.deliver_by_mode!r}")
-        _check(self.deliver_by is None or self.deliver_by > 0 or self.deliver_by_mode == "N", "deliver_by is positive")
-        _check(self.hold_for is None or 0 < self.hold_for < 10**9, "hold_for is a positive number of seconds")
+        # RFC 2852 section 4: nine digits; what may only be notified may be late already.
+        earliest = 1 if self.deliver_by_mode == "R" else -SECONDS
+        _check(
+            self.deliver_by is None or is_whole(self.deliver_by, earliest, SECONDS),
+            f"deliver_by is a whole number of seconds from {earliest}, not {self.deliver_by!r}",
+        )
+        _check(
+            self.hold_for is None or is_whole(self.hold_for, 1, SECONDS),
+            f"hold_for is a whole number of seconds from 1, not {self.hold_for!r}",
+        )
         _check(self.hold_for is None or self.hold_until is None, "hold_for and hold_until exclude each other")
         _check(self.hold_until is None or self.hold_until.tzinfo is not None, "hold_until needs a time zone")
 

@@ -13,7 +13,7 @@ from . import commands
 from .addresses import Address
 from .capabilities import Capabilities
 from .commands import Command
-from .errors import SMTPDataError, SMTPException, SMTPProtocolError, SMTPSecurityError, SMTPServerDisconnected
+from .errors import SMTPException, SMTPProtocolError, SMTPSecurityError, SMTPServerDisconnected
 from .exchanges import Exchange
 from .facts import Phase
 from .replies import Reply
@@ -73,7 +73,7 @@ class SMTPProtocol:
         capabilities: What the server announced last; empty after STARTTLS (RFC 3207 section 4.2).
         secure: TLS protects the connection.
         authenticated: The server took the credentials.
-        dismissal: The 421 with which the server ended the session.
+        dismissal: The reply with which the server ended the session: a 421, or a refusal of what it had not got yet.
         transcript: The redacted record of what was said.
     """
 
@@ -93,6 +93,7 @@ class SMTPProtocol:
         self._behind_dismissal: tuple[Exchange, ...] = ()
         self._ended_cleanly = False
         self._open = False
+        self._between = State.NEW
         self._accepted = 0
         self._senders: set[Address | None] = set()
         self._replies = ReplyBuffer()
@@ -240,7 +241,7 @@ class SMTPProtocol:
         return self._out.view()
 
     def attempting(self, octets: int) -> None:
-        """A write that cannot tell how much of it left on failure (TLS) begins: count it as possibly gone."""
+        """A write begins: until it is known how much of it left, count it as gone. 0: none of it left."""
         self._out.attempting(octets)
 
     def sent(self, octets: int) -> None:
@@ -271,7 +272,7 @@ class SMTPProtocol:
     def _check_behind_starttls(self) -> None:
         # CVE-2011-0411 and its many heirs: what stands behind the 220 was sent in clear, by anybody.
         if self.state is State.TLS and self._replies:
-            raise SMTPSecurityError("octets behind the reply to STARTTLS: somebody tries to inject replies")
+            raise SMTPSecurityError("octets behind the reply to STARTTLS: somebody injects", phase=Phase.STARTTLS)
 
     def tls_established(self) -> None:
         """The handshake is done."""
@@ -280,7 +281,7 @@ class SMTPProtocol:
         if self.state is State.TLS:
             # RFC 3207 section 4.2: forget all that was learned in plain text.
             self.capabilities = Capabilities()
-            self.state = State.NEW
+            self.state = self._between = State.NEW
 
     def _end_of_stream(self) -> None:
         self._ended_cleanly = self.dismissal is not None and not self._replies
@@ -303,7 +304,7 @@ class SMTPProtocol:
     def _answered(self, reply: Reply) -> None:
         self.replies_read += 1
         if self.state is State.TLS:
-            raise SMTPSecurityError("a reply behind the one to STARTTLS: somebody tries to inject replies")
+            raise SMTPSecurityError("a reply behind the one to STARTTLS: somebody injects", phase=Phase.STARTTLS)
         if self.dismissal:
             # An octet of doubt: what stood behind the 421 may have been taken up after all.
             self._behind_dismissal = ()
@@ -311,7 +312,8 @@ class SMTPProtocol:
             self._unsolicited(reply)
             return
         exchange = self._outstanding[0]
-        if not self.offered(exchange) and not reply.refused:
+        early = not self.offered(exchange)
+        if early and not reply.refused:
             raise SMTPProtocolError(f"a reply to what was not said yet: {reply}")
         if not exchange.replies:
             exchange.due = self._replies_due(exchange.command)
@@ -323,17 +325,16 @@ class SMTPProtocol:
             self._outstanding.popleft()
         self._learn(exchange, reply)
         self._settle(exchange, reply)
-        if reply.code == 421:
+        if reply.code == 421 or early:
             self._dismissed(reply)
 
     def _unsolicited(self, reply: Reply) -> None:
         self.transcript.received(reply)
         if self._content_of and self.state is State.CONTENT and reply.refused:
-            # It has seen enough. What it says is the answer to this content; the stream is of no more use.
+            # It has seen enough: this is the answer to the content.
             self._content_of.replies.append(reply)
-            raise SMTPDataError.of(reply, Phase.CONTENT)
         # RFC 5321 section 3.8: a server may say 421 at any time, and nothing else unasked.
-        if reply.code != 421:
+        elif reply.code != 421:
             raise SMTPProtocolError(f"a reply to nothing that was said: {reply}")
         self._dismissed(reply)
 
@@ -344,6 +345,8 @@ class SMTPProtocol:
     def _check(self, command: Command, reply: Reply) -> None:
         if not reply.refused and reply.code // 100 not in command.positive:
             raise SMTPProtocolError(f"{reply} is no answer to {command.phase}")
+        if isinstance(command, commands.Rset) and self._open and reply.refused and reply.code != 421:
+            raise SMTPProtocolError(f"RSET was refused ({reply}): what follows might join the old transaction")
         nobody = not self._open or not self._accepted
         if isinstance(command, commands.Bdat) and command.commits and reply.positive and nobody:
             raise SMTPProtocolError(f"content was accepted ({reply}) though every recipient was refused")
@@ -354,17 +357,18 @@ class SMTPProtocol:
             case commands.Mail(sender=sender) if reply.positive:
                 self._open, self._accepted = True, 0
                 self._senders = {sender} if len(self._senders) >= SENDERS else self._senders | {sender}
-            case commands.Rcpt() if reply.positive:
+            case commands.Rcpt() if reply.positive and self._open:
                 self._accepted += 1
             case commands.Rset() if reply.positive:
                 self._open, self._accepted = False, 0
-            case commands.EndOfData() | commands.Bdat(last=True) if exchange.done:
+            case commands.EndOfData() | commands.Bdat(last=True) if exchange.done and self._accepted:
                 # A transaction without recipients stays open: Exim answers the next MAIL by 503.
-                self._open = self._open and not self._accepted
-            case commands.Ehlo() | commands.Lhlo() if reply.positive:
-                self.capabilities, self._open = Capabilities.parse(reply), False
-            case commands.Helo() if reply.positive:
-                self.capabilities, self._open = Capabilities(reply.lines[0].partition(" ")[0]), False
+                self._open, self._accepted = False, 0
+            case commands.Hello() if reply.positive:
+                only_helo = isinstance(exchange.command, commands.Helo)
+                name = reply.lines[0].partition(" ")[0]
+                self.capabilities = Capabilities(name) if only_helo else Capabilities.parse(reply)
+                self._open, self._between = False, State.READY
             case commands.Auth() | commands.AuthResponse() if reply.positive:
                 self.authenticated = True
 
@@ -380,18 +384,12 @@ class SMTPProtocol:
         elif isinstance(command, commands.Data) and reply.intermediate:
             self.state, self._stuffer, self._content_of = State.CONTENT, DotStuffer(), exchange
         elif not self._outstanding and self.state is not State.CHUNKS:
-            self.state = self._resting()
-
-    def _resting(self) -> State:
-        if self._open:
-            return State.TRANSACTION
-        said_hello = self.capabilities.name or self.capabilities.esmtp
-        return State.READY if said_hello else State.NEW
+            self.state = State.TRANSACTION if self._open else self._between
 
     def _dismissed(self, reply: Reply) -> None:
         """RFC 5321 section 3.8: after a 421 nothing more is written, and the client closes."""
         self.dismissal = self.dismissal or reply
-        self._behind_dismissal = tuple(self._outstanding)
+        self._behind_dismissal = tuple(exchange for exchange in self._outstanding if not exchange.replies)
         self.state = State.CLOSING
         self._out.drop()
 

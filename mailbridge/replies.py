@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 # RFC 2034 section 4, RFC 3463 section 2: class "." subject "." detail, then a space.
-_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)\s?")
+_ENHANCED = re.compile(r"\A([245])\.([0-9]{1,3})\.([0-9]{1,3})(?:\s+|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,9 @@ class Reply:
     @property
     def text(self) -> str:
         """All lines joined by newlines, each without its enhanced status code."""
-        code = self.enhanced
-        if code is None:
+        if self.enhanced is None:
             return "\n".join(self.lines)
-        return "\n".join(line.removeprefix(str(code)).lstrip() for line in self.lines)
+        return "\n".join(_ENHANCED.sub("", line) for line in self.lines)
 
     @property
     def raw(self) -> bytes:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import copy
 import re
 from base64 import encodebytes
+from collections.abc import Callable
+from email.errors import MessageError
 from email.generator import BytesGenerator
 from email.message import Message
 from email.parser import BytesParser
-from email.policy import SMTP
-from email.policy import Compat32, Policy
+from email.policy import SMTP, Compat32, Policy
 from secrets import token_hex
 from typing import Any, BinaryIO, cast
 
-from .addresses import LIST_TEXT, needs_a_labels, with_a_labels
+from .addresses import needs_a_labels, parse_list, with_a_labels
 from .content import Content
 from .errors import SMTPInputError
+from .facts import printable
 from .header import ADDRESS_FIELDS, check_field
 from .wire import CHUNK
 
+# Characters of an address field that the standard parser may see unseen.
+ADDRESS_TEXT = 1_000
 # Characters of a payload that the generator splits into lines at once.
 _SLICE = 256 * 1024
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class _Pieces:
@@ -68,35 +73,41 @@ class _Generator(BytesGenerator):
         return _Pieces()
 
     def _write_lines(self, lines: str) -> None:
-        write: Any = super()._write_lines  # type: ignore[misc]  # typeshed leaves the hook out
         start = 0
-        while len(lines) - start > _SLICE:
-            end = lines.find("\n", start + _SLICE) + 1
-            if not end:
-                break
-            write(lines[start:end])
+        while start < len(lines):
+            end = lines.find("\n", start + _SLICE) + 1 or len(lines)
+            self.write(_LINE_END.sub("\r\n", lines[start:end]))
             start = end
-        write(lines[start:] if start else lines)
 
 
 def check(message: Message) -> None:
     """Refuse a message whose header fields would begin other ones, in any of its parts.
 
     Raises:
-        SMTPInputError: See `mailbridge.header.check_field`; or a header too large to be one.
+        SMTPInputError: See `mailbridge.header.check_field`; or a malformed list of addresses.
     """
-    for part in message.walk():
+    try:
+        parts = list(message.walk())
+    except (RecursionError, AttributeError) as error:
+        raise SMTPInputError(f"the parts of the message cannot be read: {error}") from error
+    for part in parts:
         for name, value in part.raw_items():
-            text = str(value)
-            check_field(name, text)
-            # WIRE.md S11: the standard parser recurses over what stands in an address field.
-            if len(text) > LIST_TEXT and name.lower() in ADDRESS_FIELDS:
-                raise SMTPInputError(f"{name} has {len(text)} characters; {LIST_TEXT} are allowed in a header")
+            text = _unfolded(value)
+            check_field(name, str(value))
+            # WIRE.md S11: the standard parser takes a long list of nonsense for ever, or recurses over it.
+            if len(text) > ADDRESS_TEXT and name.lower() in ADDRESS_FIELDS:
+                parse_list(text)
 
 
 def fields_of(message: Message) -> list[tuple[str, str]]:
     """The fields of the header, unfolded, the addresses in them as they were written."""
-    return [(name, re.sub(r"\r?\n(?=[ \t])", "", str(value))) for name, value in message.raw_items()]
+    return [(name, _unfolded(value)) for name, value in message.raw_items()]
+
+
+def _unfolded(value: object) -> str:
+    """A field's value in one line. The standard parser keeps UTF-8 (RFC 6532) as surrogate escapes."""
+    text = re.sub(r"\r?\n(?=[ \t])", "", str(value))
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def serialised(message: Message, *, utf8: bool = False) -> list[bytes]:
@@ -119,7 +130,7 @@ def _written(message: Message, policy: Policy) -> list[bytes]:
     generator = _Generator(cast("BinaryIO", pieces), mangle_from_=False, policy=policy)
     try:
         generator.flatten(message, linesep="\r\n")
-    except (RecursionError, UnicodeError, ValueError, TypeError, LookupError) as error:
+    except (MessageError, RecursionError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise SMTPInputError(f"the message cannot be serialised: {error}") from error
     pieces.close()
     return pieces.pieces
@@ -133,24 +144,33 @@ def _give_boundaries(message: Message) -> None:
 
 
 def _in_a_labels(message: Message) -> Message:
-    """A copy whose address fields name domains in A-labels, where any needs it.
+    """A message whose address fields name domains in A-labels.
 
     Without this the standard generator hides the domain in an encoded word, where RFC 2047
     section 5 forbids them, or writes IDNA 2003, which names another domain for "faß.de".
     """
-    wanted = [
-        (name, str(value))
-        for name, value in message.raw_items()
-        if name.lower() in ADDRESS_FIELDS and needs_a_labels(str(value))
-    ]
-    if not wanted:
+    return _reread(message, lambda name, text: name.lower() in ADDRESS_FIELDS and needs_a_labels(text))
+
+
+def _reread(message: Message, wanted: Callable[[str, str], bool]) -> Message:
+    """A copy in which the wanted fields are parsed anew, domains in A-labels; the message itself where none is."""
+    fields = [(name, value, _unfolded(value)) for name, value in message.raw_items()]
+    if not any(wanted(name, text) for name, _, text in fields):
         return message
     changed = copy.copy(message)
-    for name, _ in wanted:
+    for name in message:
         del changed[name]
-    for name, value in wanted:
-        changed[name] = with_a_labels(value)
+    for name, value, text in fields:
+        changed.set_raw(*_parsed(message, name, text) if wanted(name, text) else (name, value))
     return changed
+
+
+def _parsed(message: Message, name: str, text: str) -> tuple[str, Any]:
+    text = with_a_labels(text) if name.lower() in ADDRESS_FIELDS else text
+    try:
+        return message.policy.header_store_parse(name, text)
+    except ValueError as error:
+        raise SMTPInputError(f"the header field {name} cannot be encoded: {error}") from error
 
 
 def downgraded(content: Content) -> list[bytes]:
@@ -161,24 +181,28 @@ def downgraded(content: Content) -> list[bytes]:
     Raises:
         SMTPInputError: The message does not parse into something that can be encoded.
     """
-    message = BytesParser(policy=SMTP).parsebytes(b"".join(content.pieces()))
-    for name in dict.fromkeys(message.keys()):
-        values = [str(value) for value in message.get_all(name, [])]
-        if not all(value.isascii() for value in values):
-            del message[name]
-            for value in values:
-                message[name] = value
+    message: Message = BytesParser(policy=SMTP).parsebytes(b"".join(content.pieces()))
+    for name, text in fields_of(message):
+        if name.lower() in ADDRESS_FIELDS and not text.isascii():
+            _check_ascii(name, text)
+    message = _reread(message, lambda _, text: not text.isascii())
     for part in message.walk():
         if not part.is_multipart():
             _encode(part)
     return _written(message, SMTP.clone(cte_type="7bit"))
 
 
+def _check_ascii(name: str, text: str) -> None:
+    """RFC 6531: no encoding makes a local part beyond ASCII fit for a server without SMTPUTF8."""
+    if found := [address for address in parse_list(text) if address.needs_utf8]:
+        raise SMTPInputError(f"{name} names {printable(str(found[0]))}, which only a server with SMTPUTF8 takes")
+
+
 def _encode(part: Message) -> None:
     """Put the 8-bit body of one part into base64; without a charset it says what it can be read as."""
-    payload = part.get_payload(decode=True)
-    if not isinstance(payload, bytes) or payload.isascii():
+    if str(part.get_payload()).isascii():
         return
+    payload = cast("bytes", part.get_payload(decode=True))
     if part.get_content_maintype() == "text" and not part.get_content_charset():
         part.set_param("charset", _charset(payload))
     del part["Content-Transfer-Encoding"]

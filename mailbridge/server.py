@@ -5,16 +5,17 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
 from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from . import urls
 from .auth import Credentials, Mechanism, Secret, TokenProvider, known
 from .errors import SMTPInputError
 from .facts import printable
+from .parameters import is_whole
 
 if TYPE_CHECKING:
     import ssl
@@ -82,30 +83,38 @@ _LMTP_PORT = 24
 _HOST = re.compile(r"[\w.:%-]+|\[[0-9A-Fa-f:.%\w]+\]")
 
 
-def _shelters(*names: str) -> Callable[[type[_T]], type[_T]]:
-    """Turn these arguments into Secrets before any other frame sees them.
+_SECRETS = {"password", "client_key_password"}
+
+
+def _sheltered(arguments: dict[str, Any]) -> dict[str, Any]:
+    """These arguments, secrets as a `Secret`."""
+    return {
+        name: Secret(value) if name in _SECRETS and isinstance(value, str | bytes) else value
+        for name, value in arguments.items()
+    }
+
+
+def _shelters(cls: type[_T]) -> type[_T]:
+    """Turn secrets into a `Secret` before any other frame sees them.
 
     A dataclass keeps its arguments as local variables while it checks them, and a traceback
     may show local variables (WIRE.md S16).
     """
+    build = cls.__init__
 
-    def sheltered(cls: type[_T]) -> type[_T]:
-        build = cls.__init__
+    @wraps(build)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            build(self, *args, **_sheltered(kwargs))
+        finally:
+            # Neither a secret, nor what is half made and has no repr.
+            del self, args, kwargs
 
-        @wraps(build)
-        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-            for name in names:
-                if isinstance(kwargs.get(name), str | bytes):
-                    kwargs[name] = Secret(kwargs[name])
-            build(self, *args, **kwargs)
-
-        cls.__init__ = __init__  # type: ignore[assignment]  # the wrapper keeps the signature
-        return cls
-
-    return sheltered
+    cls.__init__ = init  # type: ignore[method-assign]  # the wrapper keeps the signature
+    return cls
 
 
-@_shelters("password", "client_key_password")
+@_shelters
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server and how to talk to it. Safe as it stands: TLS required and verified, every deadline finite.
@@ -188,13 +197,13 @@ class Server:
             self._set("security", Security.NONE)  # nobody stands between two processes of one machine
         if self.port == 0 and self.host:
             self._set("port", _LMTP_PORT if self.lmtp else _PORTS[self.security])
-        if isinstance(self.port, bool) or not isinstance(self.port, int) or not 0 <= self.port <= 65_535:
+        if not is_whole(self.port, 0, 65_535):
             raise SMTPInputError(f"a port is a number from 1 to 65535, not {self.port!r}")
         if self.local_hostname is not None and not re.fullmatch(r"[!-~]+", self.local_hostname):
             raise SMTPInputError(f"local_hostname is one word of ASCII, not {printable(repr(self.local_hostname))}")
 
     def _check_limits(self) -> None:
-        if isinstance(self.max_recipients, bool) or not isinstance(self.max_recipients, int) or self.max_recipients < 1:
+        if not is_whole(self.max_recipients, 1):
             raise SMTPInputError(f"max_recipients is a number from 1, not {self.max_recipients!r}")
         if not isinstance(self.timeouts, Timeouts):
             raise SMTPInputError(f"timeouts is a Timeouts, not {self.timeouts!r}")
@@ -210,6 +219,9 @@ class Server:
             raise SMTPInputError(f"ssl_context and {', '.join(given)} exclude each other: set them on the context")
 
     def _check_credentials(self) -> None:
+        for name in _SECRETS:
+            if not isinstance(getattr(self, name), Secret | None):
+                raise SMTPInputError(f"{name} is a string, not {type(getattr(self, name)).__name__}")
         if self.password is not None and self.token_provider is not None:
             raise SMTPInputError("password and token_provider exclude each other")
         if (self.password is not None or self.token_provider is not None) and not self.username:
@@ -244,8 +256,7 @@ class Server:
 
     def credentials(self, secret: Secret | None = None) -> Credentials:
         """What a mechanism may use; `secret` is a token where there is a token provider."""
-        value = secret if secret is not None else self.password
-        kept = value if isinstance(value, Secret) else Secret(value or b"")
+        kept = secret or cast("Secret | None", self.password) or Secret(b"")
         return Credentials(self.username, kept, self.authzid, self.name, self.port)
 
     @classmethod
@@ -262,16 +273,22 @@ class Server:
         Raises:
             SMTPInputError: An unknown scheme, option or value. A secret is never repeated.
         """
-        attributes = urls.parse(Secret(url))
-        del url  # a traceback that shows local variables must not show the password in it
-        if "security" not in attributes and is_loopback(attributes["host"]):
+        options = _sheltered(options)
+        try:
+            attributes = urls.parse(url)
+        except SMTPInputError as error:
+            # A traceback that shows local variables must not show the password in the URL (WIRE.md S16).
+            raise error.with_traceback(None) from None
+        finally:
+            del url
+        if "security" not in attributes | options and is_loopback(attributes["host"]):
             attributes["security"] = Security.NONE
         if "timeouts" in attributes:
             attributes["timeouts"] = Timeouts(**attributes["timeouts"])
         return cls(**attributes, **options)
 
 
-def _security(value: object) -> Security:
+def _security(value: str) -> Security:
     try:
         return Security(value)
     except ValueError:

@@ -12,7 +12,7 @@ from .auth import Secret
 from .errors import SMTPInputError
 from .facts import printable
 from .logs import logger
-from .server import Server
+from .server import Security, Server
 
 
 def context_for(server: Server) -> ssl.SSLContext:
@@ -96,16 +96,27 @@ def describe(connection: ssl.SSLSocket | ssl.SSLObject) -> TLSInfo:
     )
 
 
+# X509_V_ERR_*: what OpenSSL says of a certificate, and what to do about it.
+_VERIFY_ADVICE = {
+    9: "The certificate is not valid yet: check the clock of this machine",
+    10: "The certificate has expired: it must be renewed on the server",
+    **dict.fromkeys((18, 19, 20, 21), "Trust the CA that signed it by ca_file, if it is yours"),
+}
+# X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH.
+_WRONG_NAME = {62, 64}
+
+
+def speaks_plain_text(error: ssl.SSLError) -> bool:
+    """What came in place of a handshake looks like anything but TLS."""
+    return error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
+
+
 def advice(error: ssl.SSLError, server: Server) -> str:
     """What to try after a handshake that failed, in one sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in {18, 19, 20, 21}:
-            return "Trust the CA that signed it by ca_file, if it is yours"
-        if error.verify_code == 10:
-            return "The certificate has expired: it must be renewed on the server"
-        return f"Use a name that the certificate is for instead of {printable(server.name)}"
-    if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
-        return "The server does not speak TLS at once on this port: use STARTTLS, or port 465"
+        if error.verify_code in _WRONG_NAME:
+            return f"Use a name that the certificate is for instead of {printable(server.name)}"
+        return _VERIFY_ADVICE.get(error.verify_code, "The certificate must be replaced on the server")
+    if speaks_plain_text(error) and server.security is Security.IMPLICIT:
+        return "Use STARTTLS (smtp+starttls), or port 465"
     return f"The server may know only TLS versions older than {server.minimum_tls}, or want a client certificate"
-
-

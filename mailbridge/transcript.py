@@ -15,7 +15,7 @@ class Transcript:
     """Keeps what was said, formats it only when somebody asks."""
 
     def __init__(self, lines: int = LINES) -> None:
-        self._entries: deque[tuple[str, bytes | str | Reply]] = deque(maxlen=lines)
+        self._entries: deque[tuple[str, bytes | str | int | Reply]] = deque(maxlen=lines)
 
     def sent(self, data: bytes) -> None:
         """The client said this line."""
@@ -27,9 +27,10 @@ class Transcript:
 
     def content(self, octets: int) -> None:
         """The client sent content; runs of it are one entry."""
-        if self._entries and self._entries[-1][0] == "content":
-            octets += int(str(self._entries.pop()[1]))
-        self._entries.append(("content", str(octets)))
+        if self._entries and isinstance(before := self._entries[-1][1], int):
+            self._entries.pop()
+            octets += before
+        self._entries.append(("C", octets))
 
     def received(self, reply: Reply, *, secret: bool = False) -> None:
         """The server answered. A challenge may hold what a password could be guessed from: hide it."""
@@ -41,8 +42,8 @@ class Transcript:
 
     def _lines(self) -> Iterator[str]:
         for who, what in self._entries:
-            if who == "content":
-                yield f"C: [{what} octets of content]"
+            if isinstance(what, int):
+                yield f"{who}: [{what} octets of content]"
             elif isinstance(what, Reply):
                 yield from (f"S: {what.code} {printable(line)}".rstrip() for line in what.lines)
             else:

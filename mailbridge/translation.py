@@ -16,6 +16,10 @@ from .errors import (
 from .facts import Phase
 from .server import Security, Server
 from .tls import advice as tls_advice
+from .tls import speaks_plain_text
+
+# Resolvers say in two ways that there is nothing under a name; not all systems know the second.
+_NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
 class SMTPNameError(SMTPUnreachableError, socket.gaierror):
@@ -24,7 +28,7 @@ class SMTPNameError(SMTPUnreachableError, socket.gaierror):
     @property
     def temporary(self) -> bool:
         """The resolver may know more later; that there is no such name will not change."""
-        return self.errno != socket.EAI_NONAME
+        return self.errno not in _NO_SUCH_NAME
 
 
 class SMTPHandshakeError(SMTPSecurityError, ssl.SSLError):
@@ -40,40 +44,56 @@ def translated(error: OSError, phase: Phase | None, server: Server) -> SMTPExcep
     made = _made(error, phase, server)
     made.phase = phase
     made.errno, made.strerror = error.errno, error.strerror
-    made.__cause__ = error
     return made
 
 
 def _made(error: OSError, phase: Phase | None, server: Server) -> SMTPException:
     words = error.strerror or str(error)
     match error:
-        case SMTPException():
-            return error
-        case ssl.SSLCertVerificationError():
-            return SMTPCertificateError(
-                f"the certificate was not accepted: {error.verify_message}", advice=tls_advice(error, server)
-            )
-        case ssl.SSLError() if phase in {Phase.TLS, Phase.STARTTLS}:
-            return SMTPHandshakeError(f"the TLS handshake failed: {words}", advice=tls_advice(error, server))
+        case ssl.SSLError() if made := _made_of_tls(error, phase, server):
+            return made
         case socket.gaierror():
             return SMTPNameError(f"{server.name} could not be resolved: {words}", advice="Check the host's name")
         case TimeoutError():
             return timeout(phase, server)
         case ConnectionRefusedError():
-            return SMTPConnectionRefused(
-                "nobody listens there", advice="Check host and port, and whether the server runs"
-            )
+            advice = f"Check {_place(server)}, and whether the server runs"
+            return SMTPConnectionRefused("nobody listens there", advice=advice)
         case _ if phase in {Phase.CONNECT, Phase.RESOLVE}:
-            return SMTPUnreachableError(words, advice="Check host, port and network")
+            return SMTPUnreachableError(words, advice=f"Check {_place(server)}")
         case _:
             return SMTPConnectionReset(f"the connection broke: {words}")
+
+
+def _place(server: Server) -> str:
+    return "the path of the socket" if server.path else "host, port and network"
+
+
+def _made_of_tls(error: ssl.SSLError, phase: Phase | None, server: Server) -> SMTPException | None:
+    advice = tls_advice(error, server)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SMTPCertificateError(f"the certificate was not accepted: {error.verify_message}", advice=advice)
+    if speaks_plain_text(error) and server.security is Security.IMPLICIT:
+        return SMTPHandshakeError("the server does not speak TLS at once on this port", advice=advice)
+    # With TLS 1.3 the server says only behind the handshake that it wants another certificate of the client.
+    if phase is Phase.TLS or "ALERT" in (error.reason or ""):
+        return SMTPHandshakeError(f"the TLS handshake failed: {error.strerror or error}", advice=advice)
+    return None
 
 
 def timeout(phase: Phase | None, server: Server) -> SMTPTimeoutError:
     """A deadline passed in this phase."""
     advice = None
-    if phase is Phase.GREETING and server.security is not Security.IMPLICIT and server.port == 465:
-        advice = "Port 465 speaks TLS at once: use implicit TLS (smtps)"
+    if phase is Phase.GREETING and server.security is not Security.IMPLICIT and not server.path:
+        # RFC 8314 section 3: such a server waits for the client to begin, as the client waits for its greeting.
+        advice = f"If port {server.port} speaks TLS at once, as 465 does, use implicit TLS (smtps)"
     elif phase in {Phase.CONNECT, Phase.RESOLVE}:
         advice = "A firewall may drop what goes to that port"
     return SMTPTimeoutError("a deadline passed", phase=phase, advice=advice)
+
+
+def token_failure(error: Exception) -> SMTPException:
+    """The caller's token provider raised this."""
+    return SMTPException(
+        f"the token provider failed: {type(error).__name__}", phase=Phase.AUTH, advice="See the error's cause"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from .auth import Secret
 from .errors import SMTPInputError
@@ -23,8 +23,10 @@ SCHEMES: Mapping[str, tuple[str | None, bool]] = {
     "lmtp": (None, True),
 }
 
-_URL = re.compile(r"(?:(?P<user>[^/?#]*)@)?(?P<place>[^/?#@]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?")
-_PLACE = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>\d{1,5}))?")
+# An "@" behind the host would mean a password with a "/" or "?" in it: parts of it must not be taken for another
+# thing, and shown in an error.
+_URL = re.compile(r"(?:(?P<user>[^/?#]*)@)?(?P<place>[^/?#@]*)(?P<path>/[^?#@]*)?(?:\?(?P<query>[^#@]*))?")
+_PLACE = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?")
 
 
 def to_bool(text: str) -> bool:
@@ -37,14 +39,14 @@ def to_bool(text: str) -> bool:
 
 def to_int(text: str) -> int:
     """Read a whole number."""
-    if not re.fullmatch(r"\d{1,9}", text):
+    if not re.fullmatch(r"[0-9]{1,9}", text):
         raise ValueError("a whole number")
     return int(text)
 
 
 def to_seconds(text: str) -> float:
     """Read a number of seconds."""
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
         raise ValueError("a number of seconds")
     return float(text)
 
@@ -83,11 +85,8 @@ OPTIONS: Mapping[str, Callable[[str], Any]] = {
 TIMEOUTS = {f"timeout_{name}": name for name in ("connect", "reply", "content", "send")}
 
 
-def parse(url: Secret) -> dict[str, Any]:
+def parse(url: str) -> dict[str, Any]:
     """Take a URL apart into the attributes of a `Server`.
-
-    Args:
-        url: The URL; it comes as a Secret because it may hold one.
 
     Returns:
         Attributes by name; the password as a Secret, timeouts as a mapping, security as a
@@ -96,39 +95,33 @@ def parse(url: Secret) -> dict[str, Any]:
     Raises:
         SMTPInputError: It cannot be read. The sentence names the part, never a secret.
     """
-    scheme, found = _taken_apart(url)
+    if not isinstance(url, str):
+        raise SMTPInputError(f"a server URL is a string, not {type(url).__name__}")
+    if not url.isprintable():
+        raise SMTPInputError("a server URL holds no line ends and no control characters")
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
+    if scheme not in SCHEMES:
+        raise SMTPInputError(f"a server URL begins with one of {', '.join(f'{name}://' for name in SCHEMES)}")
+    found = _URL.fullmatch(rest)
+    if not found:
+        raise SMTPInputError(
+            f"a server URL is {scheme}://[user[:password]@]host[:port][?option=value&...]; "
+            "elsewhere write @ / ? # and % as %40 %2F %3F %23 %25"
+        )
     security, lmtp = SCHEMES[scheme]
-    attributes: dict[str, Any] = {"lmtp": lmtp, **_place(found["place"] or "", unquote(found["path"] or ""), lmtp=lmtp)}
+    attributes: dict[str, Any] = {"lmtp": lmtp, **_place(found["place"], _decoded(found["path"] or ""), lmtp=lmtp)}
     if security:
         attributes["security"] = security
     attributes |= _query(found["query"] or "", scheme_says=security)
     return attributes | _userinfo(found["user"])
 
 
-class _Parts:
-    """A match without a repr: the user part of a URL holds a password."""
-
-    def __init__(self, found: re.Match[str]) -> None:
-        self._found = found
-
-    def __getitem__(self, name: str) -> Any:
-        value = self._found[name]
-        return Secret(value) if name == "user" and value is not None else value
-
-    def __repr__(self) -> str:
-        return "_Parts(...)"
-
-
-def _taken_apart(url: Secret) -> tuple[str, _Parts]:
-    scheme, colon, _ = url.reveal().decode().partition("://")
-    if not colon or scheme.lower() not in SCHEMES:
-        allowed = ", ".join(f"{name}://" for name in SCHEMES)
-        seen = printable(repr(f"{scheme}://"), 40) if colon else "no scheme at all"
-        raise SMTPInputError(f"a server URL begins with one of {allowed}; this one has {seen}")
-    found = _URL.fullmatch(url.reveal().decode(), len(scheme) + 3)
-    if not found:
-        raise SMTPInputError(f"a server URL is {scheme}://[user[:password]@]host[:port][?option=value&...]")
-    return scheme.lower(), _Parts(found)
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise SMTPInputError("what stands behind a % in a server URL is UTF-8") from None
 
 
 def _place(place: str, path: str, *, lmtp: bool) -> dict[str, Any]:
@@ -138,20 +131,18 @@ def _place(place: str, path: str, *, lmtp: bool) -> dict[str, Any]:
         return {"path": path, "security": "none"}
     found = _PLACE.fullmatch(place)
     if not found or not found["host"]:
-        raise SMTPInputError(f"{printable(repr(place), 100)} is not host or host:port")
+        # What stands behind the colon is no port: perhaps a password, and the host was forgotten.
+        raise SMTPInputError(f"not host or host:port: {printable(repr(place.partition(':')[0]), 100)} and what follows")
     if found["port"] and not 0 < int(found["port"]) <= 65_535:
         raise SMTPInputError(f"a port is a number from 1 to 65535, not {found['port']}")
-    return {"host": unquote(found["host"]), "port": int(found["port"] or 0)}
+    return {"host": _decoded(found["host"]), "port": int(found["port"] or 0)}
 
 
-def _userinfo(user: Secret | None) -> dict[str, Any]:
+def _userinfo(user: str | None) -> dict[str, Any]:
     if user is None:
         return {}
-    name, colon, password = (part.decode() for part in user.reveal().partition(b":"))
-    taken: dict[str, Any] = {"username": unquote(name)}
-    if colon:
-        taken["password"] = Secret(unquote(password))
-    return taken
+    name, colon, password = user.partition(":")
+    return {"username": _decoded(name)} | ({"password": Secret(unquote_to_bytes(password))} if colon else {})
 
 
 def _query(query: str, scheme_says: str | None) -> dict[str, Any]:
@@ -160,7 +151,7 @@ def _query(query: str, scheme_says: str | None) -> dict[str, Any]:
     for item in filter(None, query.split("&")):
         # A "+" stays a "+": these are paths and names, not the fields of a form.
         name, _, text = item.partition("=")
-        name, text = unquote(name), unquote(text)
+        name, text = _decoded(name), _decoded(text)
         if name in TIMEOUTS:
             timeouts[TIMEOUTS[name]] = _value(name, text, to_seconds)
         elif name in OPTIONS:

@@ -56,16 +56,21 @@ class ReplyBuffer:
             taken = bytes(self._data[:end])
             del self._data[: end + 1]
             self._searched = 0
+            self._check_length(end)
             if reply := self._line(taken.removesuffix(b"\r")):
                 return reply
         self._searched = len(self._data)
-        if self._searched > REPLY_LINE:
-            raise SMTPProtocolError(f"a reply line of more than {REPLY_LINE} octets")
+        self._check_length(self._searched)
         return None
+
+    @staticmethod
+    def _check_length(octets: int) -> None:
+        if octets > REPLY_LINE:
+            raise SMTPProtocolError(f"a reply line of more than {REPLY_LINE} octets")
 
     def _line(self, text: bytes) -> Reply | None:
         found = _REPLY_LINE.fullmatch(text)
-        if len(text) > REPLY_LINE or not found:
+        if not found:
             raise SMTPProtocolError(self._complaint(text))
         code, more, words = found.groups()
         if self._lines and code != self._code:
@@ -171,7 +176,8 @@ class SendBuffer:
         return memoryview(self._pieces[0])[self._offset :] if self._pieces else memoryview(b"")
 
     def _join(self) -> None:
-        taken, size = [], -self._offset
+        taken: list[bytes] = []
+        size = -self._offset
         while self._pieces and (not taken or size + len(self._pieces[0]) <= SEGMENT):
             taken.append(self._pieces.popleft())
             size += len(taken[-1])
@@ -181,12 +187,13 @@ class SendBuffer:
         self._pieces.appendleft(b"".join(taken) if len(taken) > 1 else taken[0])
 
     def attempting(self, octets: int) -> None:
-        """A write of so many octets begins which will not say, should it fail, how many of them left."""
-        self._attempted = max(self._attempted, self._sent + octets)
+        """A write of so many octets begins, or (0) ended and none of them left. Until `take` any may be gone."""
+        self._attempted = self._sent + octets
 
     def take(self, octets: int) -> None:
-        """So many octets left."""
+        """So many octets left, and no more."""
         self._sent += octets
+        self._attempted = self._sent
         self._offset += octets
         while self._pieces and self._offset >= len(self._pieces[0]):
             self._offset -= len(self._pieces.popleft())

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import deque
 
 from .. import commands
-from ..errors import SMTPInputError, SMTPProtocolError
+from ..errors import SMTPDataError, SMTPInputError, SMTPProtocolError
+from ..facts import Phase
 from ..message import Prepared, Recipient
 from ..protocol import SMTPProtocol
 from ..replies import Reply
 from ..wire import CHUNK
 from .delivery import Delivery, Transaction
 from .fitting import fitted, mail_command, unfit_recipients
-from .needs import Conversation, Need, answered, more, say
+from .needs import Conversation, Need, answered, say, turn
 
 
 def deliver(smtp: SMTPProtocol, delivery: Delivery, *, max_recipients: int, hot: bool = False) -> Conversation[None]:
@@ -66,18 +67,14 @@ def _transact(
     """One transaction from MAIL to the reply to its content."""
     known = smtp.has_accepted(mail.sender)
     yield from _envelope(smtp, mail, transaction)
+    at_once = smtp.pipelining and not abort and not transaction.sender_refused
     if smtp.chunking:
         # Some servers die of BDAT behind a refused MAIL (SERVERS.md B2), and on an idle connection
         # content that left is content in doubt: one flight only where the server was just there
         # and is known to take this sender.
-        one_flight = smtp.pipelining and hot and known and not abort and mail.content.size <= CHUNK
-        if one_flight or (yield from _wanted(smtp, transaction, abort=abort)):
-            yield from _chunks(smtp, mail, transaction)
-        return
-    if (smtp.pipelining and not abort) or (yield from _wanted(smtp, transaction, abort=abort)):
-        transaction.data = yield from say(smtp, commands.Data())
-    if transaction.data:
-        yield from _data(smtp, mail, transaction)
+        at_once = at_once and hot and known and mail.content.size <= CHUNK
+    if at_once or (yield from _wanted(smtp, transaction, abort=abort)):
+        yield from (_chunks if smtp.chunking else _data)(smtp, mail, transaction)
 
 
 def _envelope(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conversation[None]:
@@ -87,9 +84,8 @@ def _envelope(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> C
     transaction.mail = yield from say(smtp, mail_command(smtp, mail, transaction.recipients))
     for recipient in transaction.recipients:
         command = commands.Rcpt(recipient.address, recipient.options)
-        while not smtp.free_for(command):
-            yield from more(smtp)
-        if transaction.mail.refused:
+        yield from turn(smtp, command)
+        if transaction.sender_refused:
             break
         transaction.rcpts.append(smtp.send(command))
 
@@ -105,8 +101,8 @@ def _wanted(smtp: SMTPProtocol, transaction: Transaction, *, abort: bool) -> Con
 
 
 def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conversation[None]:
-    """The content behind a 354, its dots stuffed, and the dot that ends it."""
-    assert transaction.data is not None  # noqa: S101 - tells mypy what the caller checked
+    """DATA, the content behind a 354 with its dots stuffed, and the dot that ends it."""
+    transaction.data = yield from say(smtp, commands.Data())
     reply = yield from answered(smtp, transaction.data)
     if reply.refused:
         return
@@ -128,14 +124,23 @@ def _chunks(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Con
     left = mail.content.size
     for piece in mail.content.pieces():
         left -= len(piece)
-        exchange = yield from say(smtp, commands.Bdat(len(piece), last=left == 0))
-        # RFC 3030 section 2: after a refused chunk the others are in vain. The connection is left
-        # in the middle of a message and will be closed: RSET there crashes Exim (SERVERS.md B3).
-        if any(chunk.refused for chunk in transaction.content):
-            return
-        transaction.content.append(exchange)
+        command = commands.Bdat(len(piece), last=left == 0)
+        yield from turn(smtp, command)
+        _stop_if_refused(transaction)
+        transaction.content.append(smtp.send(command))
         smtp.send_content(piece)
         if left:
             yield Need.ROOM
     for exchange in transaction.content:
         yield from answered(smtp, exchange)
+        _stop_if_refused(transaction)
+
+
+def _stop_if_refused(transaction: Transaction) -> None:
+    """RFC 3030 section 2: after a refused chunk the others are in vain, whatever would be said to them.
+
+    The connection is left in the middle of a message and will be closed: RSET there crashes
+    Exim (SERVERS.md B3), and over LMTP nobody knows how often LAST is answered then.
+    """
+    if refusal := transaction.refused_chunk:
+        raise SMTPDataError.of(refusal, Phase.CONTENT)

@@ -39,8 +39,15 @@ class Transaction:
     again: list[Recipient] = field(default_factory=list)
 
     @property
+    def sender_refused(self) -> bool:
+        """MAIL was refused, and with it whatever follows."""
+        return self.mail is not None and self.mail.refused
+
+    @property
     def accepted(self) -> list[Recipient]:
-        """The recipients whose RCPT was accepted."""
+        """The recipients whose RCPT was accepted; nobody's counts behind a refused MAIL."""
+        if self.sender_refused:
+            return []
         return [r for r, e in zip(self.recipients, self.rcpts, strict=False) if e.positive]
 
     @property
@@ -53,6 +60,12 @@ class Transaction:
     def commit(self) -> Exchange | None:
         """The exchange whose last octet is the commit point, where it was queued."""
         return next((exchange for exchange in self.content if exchange.command.commits), None)
+
+    @property
+    def refused_chunk(self) -> Reply | None:
+        """The refusal of a chunk before the last one. It is everybody's, and what follows is in vain."""
+        chunks = (chunk for chunk in self.content if not chunk.command.commits)
+        return next((chunk.replies[-1] for chunk in chunks if chunk.refused), None)
 
     def results(self) -> Iterator[tuple[Recipient, State, Reply | None, Phase | None]]:
         """The state of each recipient, by what is known now."""
@@ -69,12 +82,12 @@ class Transaction:
                 return _refusal(exchange.replies[-1], exchange.command.phase)
         if self.given_up:
             return State.NOT_SENT, None, Phase.RCPT
+        if refusal := self.refused_chunk:
+            return _refusal(refusal, Phase.CONTENT)
         commit = self.commit
         if commit and commit.replies and (place < len(commit.replies) or not self.smtp.lmtp):
             reply = commit.replies[place if self.smtp.lmtp else -1]
             return (State.ACCEPTED, reply, Phase.CONTENT) if reply.positive else _refusal(reply, Phase.CONTENT)
-        if chunk := next((exchange for exchange in self.content if exchange.refused), None):
-            return _refusal(chunk.replies[-1], Phase.CONTENT)
         if commit and self.smtp.offered(commit) and not self.smtp.unprocessed(commit):
             return State.UNKNOWN, None, Phase.CONTENT
         return State.NOT_SENT, None, None
@@ -134,7 +147,9 @@ class Delivery:
         found: dict[Recipient, RecipientResult] = {}
         for transaction in self.transactions:
             for recipient, state, reply, phase in transaction.results():
-                # A later transaction says more about those who went again.
+                # A later transaction says more about those who went again, if they came to it.
+                if recipient in found and state is State.NOT_SENT:
+                    continue
                 found[recipient] = RecipientResult("", state, reply, phase, None if reply else error)
         results = {}
         for recipient in self.mail.recipients:

@@ -34,13 +34,14 @@ def login(smtp: SMTPProtocol, server: Server) -> Conversation[None]:
     reply: Reply | None = None
     for mechanism in _fitting(smtp, server):
         reply = yield from authenticate(smtp, mechanism, server.credentials(secret))
-        if reply.refused and reply.code != 504 and secret is not None:
+        # RFC 4954 section 4: 504 says that the mechanism, not the credentials, will not do.
+        if reply.code == 504:
+            continue
+        if reply.permanent and secret is not None:
             # The one retry of a login: a token may have expired since the provider cached it.
             secret = yield Need.FRESH_TOKEN
             reply = yield from authenticate(smtp, mechanism, server.credentials(secret))
-        # RFC 4954 section 4: 504 says that the mechanism, not the credentials, will not do.
-        if reply.code != 504:
-            break
+        break
     if reply is not None and reply.refused:
         raise SMTPAuthenticationError.of(reply, Phase.AUTH, _advice(reply, server))
 

@@ -41,10 +41,15 @@ def more(smtp: SMTPProtocol) -> Conversation[None]:
     yield Need.DATA
 
 
-def say(smtp: SMTPProtocol, command: Command) -> Conversation[Exchange]:
-    """Queue a command as soon as the rules of pipelining let it follow."""
+def turn(smtp: SMTPProtocol, command: Command) -> Conversation[None]:
+    """Wait until the rules of pipelining let a command follow."""
     while not smtp.free_for(command):
         yield from more(smtp)
+
+
+def say(smtp: SMTPProtocol, command: Command) -> Conversation[Exchange]:
+    """Queue a command as soon as it may be said."""
+    yield from turn(smtp, command)
     return smtp.send(command)
 
 

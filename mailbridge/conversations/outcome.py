@@ -30,12 +30,10 @@ def failure(delivery: Delivery, error: SMTPException | None) -> SMTPException | 
         )
         unknown.__cause__ = error
         return unknown
-    if error is not None and (receipt.not_sent or not receipt.accepted):
-        return error
     if receipt.delivered:
         return None
-    if delivery.unfit and len(delivery.unfit) >= len(receipt.not_sent):
-        return next(iter(delivery.unfit.values()))
+    if receipt.not_sent and (why := error or next(iter(delivery.unfit.values()), None)):
+        return why
     return refusal(delivery, receipt)
 
 

@@ -42,8 +42,8 @@ def _attempt(
 
 def _found_dead(delivery: Delivery, error: SMTPException | None) -> bool:
     """The reused connection ended before anything of this message can have been accepted."""
-    if delivery.at_stake:
-        return False
     if delivery.first_reply is not None:
         return delivery.first_reply.code == 421
+    if delivery.at_stake:
+        return False
     return isinstance(error, SMTPConnectionReset) or type(error) is SMTPServerDisconnected

@@ -23,7 +23,8 @@ def open_session(smtp: SMTPProtocol, server: Server, name: str) -> Conversation[
         name: What to say in EHLO.
     """
     yield from greet(smtp)
-    yield from hello(smtp, name, helo_will_do=server.security in {Security.NONE, Security.OPPORTUNISTIC})
+    plain_will_do = server.security in {Security.NONE, Security.OPPORTUNISTIC} and not server.wants_login
+    yield from hello(smtp, name, helo_will_do=plain_will_do)
     if server.security is Security.STARTTLS or (
         server.security is Security.OPPORTUNISTIC and "STARTTLS" in smtp.capabilities
     ):

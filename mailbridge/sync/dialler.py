@@ -178,7 +178,8 @@ def _winner(running: dict[int, socket.socket], failed: list[OSError], pause: flo
     for descriptor in ready:
         code = running[descriptor].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         sock = running.pop(descriptor)
-        if not code:
+        # What was accepted and then reset is a connection too: the server may have said why (SERVERS.md R4, R6).
+        if code in {0, errno.ECONNRESET, errno.EPIPE}:
             return sock
         sock.close()
         failed.append(OSError(code, os.strerror(code)))

@@ -24,7 +24,8 @@ def test_lmtp(lmtp_server):
 def test_the_fixtures_give_running_servers(pytester: pytest.Pytester) -> None:
     """A user's test asks for a server by name."""
     pytester.makepyfile(USE)
-    pytester.runpytest_inprocess().assert_outcomes(passed=2)
+    # Django's test environment is set up already, for the whole process, where its tests run too.
+    pytester.runpytest_inprocess("-p", "no:django").assert_outcomes(passed=2)
 
 
 def test_pytest_finds_them() -> None:

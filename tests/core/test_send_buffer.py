@@ -1,0 +1,57 @@
+"""Octets on their way out."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbridge.wire import SEGMENT, SendBuffer
+
+
+def filled(*octets: bytes) -> SendBuffer:
+    buffer = SendBuffer()
+    for piece in octets:
+        buffer.append(piece)
+    return buffer
+
+
+@given(st.lists(st.binary(max_size=10) | st.just(b"x" * SEGMENT), max_size=6), st.lists(st.integers(0, 5_000)))
+def test_what_goes_in_comes_out(octets: list[bytes], written: list[int]) -> None:
+    """In order and once, however little the kernel takes at a time."""
+    buffer, out = filled(*octets), b""
+    for asked in [*written, *[SEGMENT] * 20]:
+        view = buffer.view()
+        taken = min(asked, len(view))
+        out += bytes(view[:taken])
+        buffer.take(taken)
+
+    assert out == b"".join(octets)
+    assert len(buffer) == 0
+
+
+def test_small_pieces_leave_in_one_write() -> None:
+    """One flight is one segment; what would overfill it waits for the next."""
+    buffer = filled(b"MAIL\r\n", b"RCPT\r\n", b"x" * SEGMENT)
+    assert bytes(buffer.view()) == b"MAIL\r\nRCPT\r\n"
+
+    buffer.take(8)
+    assert bytes(buffer.view()) == b"PT\r\n"
+    buffer.take(4)
+    assert len(buffer.view()) == SEGMENT
+
+
+def test_what_may_have_left_is_known() -> None:
+    """What was taken has left; what a write that does not say was given may have."""
+    buffer = filled(b"abcdef")
+    buffer.take(2)
+    assert (buffer.offered(2), buffer.offered(3)) == (True, False)
+
+    buffer.attempting(3)
+    assert (buffer.offered(5), buffer.offered(6)) == (True, False)
+
+
+def test_what_has_not_left_can_be_dropped() -> None:
+    """The stream then ends where it stands."""
+    buffer = filled(b"abc", b"def")
+    buffer.take(2)
+    buffer.drop()
+
+    assert (len(buffer), buffer.queued, bytes(buffer.view())) == (0, 2, b"")

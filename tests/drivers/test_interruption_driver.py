@@ -1,0 +1,155 @@
+"""What is no error of SMTP passes through: the connection is closed, the receipt logged."""
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from mailbridge import Client, Phase, SMTPException, State
+from mailbridge.testing import ScriptedServer
+from tests.drivers.helpers import BOTH, HEADER, MESSAGE, Line, client_of, peer, plain
+
+
+class SoftLimit(BaseException):
+    """What Celery or gevent would raise."""
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, SoftLimit])
+def test_inside_a_token_provider(kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
+    """It passes on as it is; the message was not sent."""
+
+    def provider(**options: bool) -> str:
+        raise kind
+
+    with ScriptedServer(accounts={"ann": "t"}, auth=("XOAUTH2",)) as server:
+        client = client_of(server, username="ann", token_provider=provider)
+        with pytest.raises(kind):
+            client.send(MESSAGE)
+        server.wait_for(lambda: server.connections[0].ended == "client closed")
+    assert not client.connected
+    [record] = [r for r in caplog.records if r.levelno > logging.DEBUG]
+    assert (record.levelname, vars(record)["not_sent"]) == ("ERROR", BOTH)
+    assert kind.__name__ in record.message
+
+
+def test_a_provider_that_fails() -> None:
+    """An ordinary exception of the provider is an error at AUTH, with its cause: never a broken connection."""
+
+    def provider(**options: bool) -> str:
+        raise ConnectionResetError("the identity provider hung up")
+
+    with ScriptedServer(accounts={"ann": "t"}, auth=("XOAUTH2",)) as server:
+        client = client_of(server, username="ann", token_provider=provider)
+        with pytest.raises(SMTPException, match="the token provider failed: ConnectionResetError") as caught:
+            client.send(MESSAGE)
+    assert caught.value.phase is Phase.AUTH
+    assert isinstance(caught.value.__cause__, ConnectionResetError)
+    assert not isinstance(caught.value, ConnectionResetError)
+    assert not client.connected
+
+
+@pytest.mark.parametrize("answer", [None, "", 17, {"access_token": "hush"}])
+def test_a_provider_that_gives_no_token(answer: object) -> None:
+    """What is no token is never sent as one, and not shown either."""
+    with ScriptedServer(accounts={"ann": "t"}, auth=("XOAUTH2",)) as server:
+        client = client_of(server, username="ann", token_provider=lambda **options: answer)
+        with pytest.raises(SMTPException, match="token provider failed") as caught:
+            client.connect()
+        assert not [line for line in server.lines if line.startswith(b"AUTH")]
+    assert "hush" not in str(caught.value.__cause__)
+
+
+def interrupting(serve: Callable[[Line], None]) -> Callable[[socket.socket], None]:
+    """A server that lets somebody press Ctrl-C where its part ends."""
+
+    def talk(sock: socket.socket) -> None:
+        with Line(sock) as line:
+            serve(line)
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGINT)
+            line.drain()
+
+    return talk
+
+
+def greeting_only(line: Line) -> None:
+    line.say(b"220 ")
+
+
+def up_to_rcpt(line: Line) -> None:
+    line.greet()
+    line.hear(b"MAIL")
+    line.say(b"250 ok\r\n")
+    line.hear(b"RCPT")
+
+
+def up_to_the_content(line: Line) -> None:
+    up_to_rcpt(line)
+    line.say(b"250 ok\r\n")
+    line.hear(b"RCPT")
+    line.say(b"250 ok\r\n")
+    line.hear(b"DATA")
+    line.say(b"354 go\r\n")
+    line.until_dot()
+
+
+@pytest.mark.parametrize(
+    ("serve", "state"),
+    [
+        (greeting_only, State.NOT_SENT),
+        (up_to_rcpt, State.NOT_SENT),
+        (up_to_the_content, State.UNKNOWN),
+    ],
+)
+def test_ctrl_c(serve: Callable[[Line], None], state: State, caplog: pytest.LogCaptureFixture) -> None:
+    """A real one, at the greeting, in the envelope and behind the content: the record says what that means."""
+    with peer(interrupting(serve)) as port:
+        client = Client(plain(port))
+        with pytest.raises(KeyboardInterrupt):
+            client.send(MESSAGE)
+        assert not client.connected
+    [record] = [r for r in caplog.records if r.levelno > logging.DEBUG]
+    assert (record.levelname, vars(record)[str(state)]) == ("ERROR", BOTH)
+
+
+def test_the_next_message_after_an_interruption(server: ScriptedServer) -> None:
+    """The dialogue that was broken off is never taken up: the next message has a connection of its own."""
+
+    class File:
+        """A message that is interrupted while it is read."""
+
+        def __init__(self) -> None:
+            self.reads = 0
+
+        def seekable(self) -> bool:
+            return True
+
+        def tell(self) -> int:
+            return 0
+
+        def seek(self, offset: int) -> int:
+            self.reads += 1
+            if self.reads > 2:
+                raise SoftLimit
+            return offset
+
+        def read(self, size: int = -1) -> bytes:
+            self.seek(0)
+            return HEADER + b"\r\nhello\r\n"
+
+    with client_of(server) as client:
+        with pytest.raises((SoftLimit, SMTPException)):
+            client.send(File())  # type: ignore[arg-type]  # as much of a file as is needed
+        assert client.send(MESSAGE).complete
+    assert [m.content for m in server.messages] == [MESSAGE]
+
+
+def test_interrupted_in_the_middle_of_a_with(server: ScriptedServer) -> None:
+    """Whatever leaves the block, the connection is closed."""
+    with pytest.raises(SoftLimit), client_of(server):
+        raise SoftLimit
+    server.wait_for(lambda: server.connections[0].ended)
