@@ -79,6 +79,10 @@ Dialogue = Generator[bytes | None, bytes, None]
 TokenProvider = Callable[..., Any]
 
 
+def _anywhere() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Mechanism:
     """A SASL mechanism, ours or a caller's own.
@@ -87,20 +91,15 @@ class Mechanism:
         name: As it stands in the server's AUTH line.
         dialogue: Begins the exchange; see `Dialogue`.
         takes: "password", "token", or "nothing" where the connection itself proves it.
-        needs: A Python package without which it cannot run.
+        runs: Whether it can run here; one that cannot is passed over.
         mutual: The server proves itself too: a success before its dialogue ended is none.
     """
 
     name: str
     dialogue: Callable[[Credentials], Dialogue]
     takes: str = "password"
-    needs: str | None = None
+    runs: Callable[[], bool] = _anywhere
     mutual: bool = False
-
-    @property
-    def available(self) -> bool:
-        """What it needs is installed."""
-        return self.needs is None or find_spec(self.needs) is not None
 
 
 def plain(credentials: Credentials) -> Dialogue:
@@ -113,6 +112,15 @@ def login(credentials: Credentials) -> Dialogue:
     """LOGIN, as draft-murchison-sasl-login describes it. The prompts differ everywhere: never match them."""
     yield credentials.username.encode()
     yield credentials.secret.reveal()
+
+
+def _md5_allowed() -> bool:
+    """An OpenSSL in FIPS mode has no MD5."""
+    try:
+        hmac.new(b"", b"", "md5")
+    except ValueError:
+        return False
+    return True
 
 
 def cram_md5(credentials: Credentials) -> Dialogue:
@@ -163,8 +171,8 @@ def external(credentials: Credentials) -> Dialogue:
 MECHANISMS = {
     mechanism.name: mechanism
     for mechanism in (
-        Mechanism("SCRAM-SHA-256", scram_sha_256, needs="scramp", mutual=True),
-        Mechanism("CRAM-MD5", cram_md5),
+        Mechanism("SCRAM-SHA-256", scram_sha_256, runs=lambda: find_spec("scramp") is not None, mutual=True),
+        Mechanism("CRAM-MD5", cram_md5, runs=_md5_allowed),
         Mechanism("PLAIN", plain),
         Mechanism("LOGIN", login),
         Mechanism("OAUTHBEARER", oauthbearer, takes="token"),
@@ -195,4 +203,4 @@ def candidates(takes: str, wanted: Sequence[Mechanism], offered: Sequence[str]) 
     An account with a token never uses a password mechanism (WIRE.md S17), and the reverse.
     """
     order = wanted or [mechanism for mechanism in MECHANISMS.values() if mechanism.takes != "nothing"]
-    return [m for m in order if m.takes in {takes, "nothing"} and m.name.upper() in offered and m.available]
+    return [m for m in order if m.takes in {takes, "nothing"} and m.name.upper() in offered and m.runs()]

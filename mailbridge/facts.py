@@ -56,7 +56,8 @@ class Endpoint:
     tls: str | None = None
 
     def __str__(self) -> str:
-        where = self.host if self.port is None else f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host and self.port is not None else self.host
+        where = host if self.port is None else f"{host}:{self.port}"
         return f"{where} ({self.tls or 'no TLS'})"
 
 

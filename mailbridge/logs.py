@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,8 +35,12 @@ def emit(level: int, message: str, *, to: logging.Logger = logger, extra: Mappin
     """Write one record, its text made fit to print; at DEBUG inside the emission of another one of ours."""
     level = logging.DEBUG if _emitting.get() else level
     if to.isEnabledFor(level):
-        with _marked():
-            to.log(level, "%s", printable(message, 2_000), extra=extra)
+        try:
+            with _marked():
+                to.log(level, "%s", printable(message, 2_000), extra=extra)
+        except Exception:  # noqa: BLE001 - a handler that fails must not make an error of delivered mail (WIRE.md S19)
+            if logging.raiseExceptions:
+                traceback.print_exc()
 
 
 def spelled(address: str, style: AddressStyle) -> str:
@@ -114,4 +119,6 @@ def log_receipt(
         addresses: How addresses are written: "full", "masked" or "none".
         extra: Further fields, such as a framework's alias.
     """
-    emit(level_of(receipt), _sentence(receipt, addresses), to=to, extra={**fields(receipt, addresses), **(extra or {})})
+    level = level_of(receipt)
+    if to.isEnabledFor(level):
+        emit(level, _sentence(receipt, addresses), to=to, extra={**fields(receipt, addresses), **(extra or {})})

@@ -6,11 +6,12 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from .auth import Secret
 from .errors import SMTPInputError
-from .facts import printable
+from .facts import Phase, printable
 from .logs import logger
 from .server import Security, Server
 
@@ -24,27 +25,28 @@ def context_for(server: Server) -> ssl.SSLContext:
     if server.ssl_context is not None:
         return server.ssl_context
     key_password = server.client_key_password
+    files = tuple(_stamped(name) for name in (server.ca_file, server.ca_path, server.client_cert, server.client_key))
     return _context(
-        server.ca_file,
-        server.ca_path,
-        server.client_cert,
-        server.client_key,
+        files,
         key_password if isinstance(key_password, Secret) else None,
         server.minimum_tls,
         not server.danger_accept_any_certificate,
     )
 
 
+def _stamped(name: str | None) -> tuple[str | None, int]:
+    """A file and when it was written last: a certificate that was renewed makes another context."""
+    try:
+        return name, Path(name).stat().st_mtime_ns if name else 0
+    except OSError:
+        return name, 0  # the context's making says what is wrong with it
+
+
 @lru_cache(maxsize=32)
 def _context(
-    ca_file: str | None,
-    ca_path: str | None,
-    client_cert: str | None,
-    client_key: str | None,
-    key_password: Secret | None,
-    minimum: str,
-    verify: bool,
+    files: tuple[tuple[str | None, int], ...], key_password: Secret | None, minimum: str, verify: bool
 ) -> ssl.SSLContext:
+    ca_file, ca_path, client_cert, client_key = (name for name, _ in files)
     try:
         # With a CA of the caller's own the system's are not trusted beside it.
         context = ssl.create_default_context(cafile=ca_file, capath=ca_path)
@@ -52,8 +54,9 @@ def _context(
             secret = key_password.reveal if key_password else None
             context.load_cert_chain(client_cert, client_key, secret)
     except (OSError, ssl.SSLError) as error:
-        files = ", ".join(name for name in (ca_file, ca_path, client_cert, client_key) if name)
-        raise SMTPInputError(f"certificates or keys of {files or 'the system'} cannot be used: {error}") from error
+        named = ", ".join(name for name, _ in files if name)
+        complaint = f"certificates or keys of {named or 'the system'} cannot be used: {error}"
+        raise SMTPInputError(complaint, phase=Phase.TLS) from error
     # RFC 8996: TLS 1.0 and 1.1 are no more. RFC 8314 section 4: verify.
     context.minimum_version = ssl.TLSVersion[minimum.replace(".", "_")]
     if not verify:

@@ -89,7 +89,12 @@ def timeout(phase: Phase | None, server: Server) -> SMTPTimeoutError:
         advice = f"If port {server.port} speaks TLS at once, as 465 does, use implicit TLS (smtps)"
     elif phase in {Phase.CONNECT, Phase.RESOLVE}:
         advice = "A firewall may drop what goes to that port"
-    return SMTPTimeoutError("a deadline passed", phase=phase, advice=advice)
+    limits = server.timeouts
+    step = limits.content if phase is Phase.CONTENT else limits.reply
+    if phase in {Phase.CONNECT, Phase.RESOLVE}:
+        step = limits.connect
+    words = f"a deadline passed: this step has {step:g} s, a whole send {limits.send:g} s"
+    return SMTPTimeoutError(words, phase=phase, advice=advice)
 
 
 def token_failure(error: Exception) -> SMTPException:

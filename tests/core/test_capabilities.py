@@ -44,6 +44,7 @@ def test_nothing_known() -> None:
     ("line", "size"),
     [
         ("SIZE 35651584", 35_651_584),
+        (" SIZE 1000 ", 1000),
         ("SIZE", None),
         ("SIZE 0", None),
         ("SIZE many", None),

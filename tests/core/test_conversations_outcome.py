@@ -67,6 +67,13 @@ def test_a_refusal_can_be_raised_after_delivery() -> None:
     assert error.recipients == {"c@y": (550, b"no")}
 
 
+def test_content_refused_for_one_of_several_is_about_the_recipient() -> None:
+    """LMTP: the content was accepted for somebody, so no data error sums the other's refusal up."""
+    done = two((WINDOW, OK * 3 + GO), (CONTENT + DOT, OK + NO), lmtp=True)
+
+    assert isinstance(refusal(done.delivery, done.receipt), SMTPRecipientsRefused)
+
+
 def test_some_accepted_and_some_unknown_is_an_error() -> None:
     """LMTP with the second reply missing: the outcome is unknown, and the receipt says for whom."""
     done = two((WINDOW, OK * 3 + GO), (CONTENT + DOT, OK, CLOSED), lmtp=True)

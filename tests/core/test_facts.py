@@ -10,6 +10,7 @@ from mailbridge.facts import Endpoint, Phase, printable
     [
         (Endpoint("mail.example.com", 587, "TLSv1.3"), "mail.example.com:587 (TLSv1.3)"),
         (Endpoint("mail.example.com", 25), "mail.example.com:25 (no TLS)"),
+        (Endpoint("::1", 25), "[::1]:25 (no TLS)"),
         (Endpoint("/run/lmtp"), "/run/lmtp (no TLS)"),
     ],
 )

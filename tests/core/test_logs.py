@@ -166,6 +166,14 @@ def test_a_handler_that_sends_mail_does_not_call_itself() -> None:
     assert handler.levels == [logging.ERROR, logging.DEBUG] * 2
 
 
+def test_a_receipt_that_nobody_listens_to_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """No record, and none of its fields is made."""
+    with caplog.at_level(logging.CRITICAL, "mailbridge"):
+        logs.log_receipt(receipt(bob=State.REJECTED))
+
+    assert caplog.records == []
+
+
 def test_what_nobody_listens_to_is_not_written(caplog: pytest.LogCaptureFixture) -> None:
     """Neither ours nor a caller's logger."""
     own = logging.getLogger("mailbridge.test")
@@ -174,3 +182,34 @@ def test_what_nobody_listens_to_is_not_written(caplog: pytest.LogCaptureFixture)
         logs.emit(logging.ERROR, "100 % loud", to=own)
 
     assert [(record.name, record.getMessage()) for record in caplog.records] == [("mailbridge.test", "100 % loud")]
+
+
+def test_nothing_is_spelled_out_for_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the level is off, the record is not made at all."""
+    with caplog.at_level(logging.CRITICAL, "mailbridge"):
+        logs.log_receipt(receipt(bob=State.REJECTED))
+
+    assert caplog.records == []
+
+
+class Broken(logging.Handler):
+    """A handler that raises, as an SMTPHandler without a server may."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError("the log is full")
+
+
+@pytest.mark.parametrize("aloud", [True, False])
+def test_s19_a_handler_that_fails_changes_nothing(
+    aloud: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mail was delivered; that the record was not is said on stderr, as the standard handlers do."""
+    monkeypatch.setattr(logging, "raiseExceptions", aloud)
+    handler = Broken()
+    logs.logger.addHandler(handler)
+    try:
+        logs.log_receipt(receipt(bob=State.REJECTED))
+    finally:
+        logs.logger.removeHandler(handler)
+
+    assert ("the log is full" in capsys.readouterr().err) is aloud

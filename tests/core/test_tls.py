@@ -1,6 +1,7 @@
 """One TLS context per configuration. Handshakes are in the tests of the drivers."""
 
 import logging
+import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,22 @@ def test_s16_a_file_that_cannot_be_used_is_named(option: str, tmp_path: Path) ->
 
         assert name in str(error)
         assert_hides_the_secret(error)
+
+
+def test_a_file_that_was_renewed_makes_another_context(pem: dict[str, str]) -> None:
+    """A worker that lives for months sees the new certificate without a restart."""
+    server = Server("h", ca_file=pem["ca"])
+    context = context_for(server)
+    assert context_for(server) is context
+
+    os.utime(pem["ca"], ns=(1, 1))
+
+    assert context_for(server) is not context
+
+
+def test_a_file_that_cannot_be_used_is_a_failure_of_tls(tmp_path: Path) -> None:
+    """So that a framework ends the batch: no message can go this way."""
+    error = raised(SMTPInputError, lambda: context_for(Server("h", ca_file=str(tmp_path / "none"))))
+
+    assert error.phase is not None
+    assert error.phase.opens_session

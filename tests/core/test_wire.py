@@ -117,6 +117,14 @@ def test_what_waits_is_counted() -> None:
     assert len(buffer) == len(b"left")
 
 
+@pytest.mark.parametrize(("lines", "whole"), [(wire.REPLY_LINES, True), (wire.REPLY_LINES + 1, False)])
+def test_s12_a_reply_has_so_many_lines(lines: int, whole: bool) -> None:
+    """The last that is allowed is read, and one more is not."""
+    [seen] = read([b"250-\n" * (lines - 1) + b"250 \n"])
+
+    assert isinstance(seen, Reply) is whole
+
+
 @pytest.mark.parametrize(
     "line",
     [b"250-" + b"x" * 8_000 + b"\r\n", b"x" * 8_000, b"250-\r\n", b"250-a\n" * 2_000],

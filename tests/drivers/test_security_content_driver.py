@@ -23,12 +23,12 @@ def test_s08_smuggling(extensions: tuple[str, ...], lax: bool, monkeypatch: pyte
         for end in ENDS:
             body = b"hello" + end + b"MAIL FROM:<e@evil>\r\nRCPT TO:<v@example.org>\r\nDATA\r\nevil" + end + b"bye\r\n"
             expected = HEADER + b"\r\n" + body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-            for size in (1, 2, 3, 4, 5, 6, 7, 1000):
+            for size in (1, 2, 3, 5, 1000):
                 monkeypatch.setattr(contents, "CHUNK", size)
                 client.send(HEADER + b"\r\n" + body)
                 assert server.messages[-1].content == expected
         assert {m.sender for m in server.messages} == {"ann@example.com"}
-        assert len(server.messages) == len(ENDS) * 8
+        assert len(server.messages) == len(ENDS) * 5
 
 
 def _message(name: str, value: str) -> Message:

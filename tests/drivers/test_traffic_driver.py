@@ -1,6 +1,7 @@
 """Octets in bulk: both directions at once, memory, and what a server says before it hangs up."""
 
 import io
+import select
 import socket
 import ssl
 import tracemalloc
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mailbridge import Client, Security, Server, SMTPDataError, State
+from mailbridge import Client, Security, Server, SMTPDataError, SMTPSenderRefused, State
 from mailbridge.message import MessageSource
 from mailbridge.testing import ScriptedServer
 from mailbridge.testing.certificates import Authority
-from tests.drivers.helpers import BOTH, HEADER, Line, client_of, peer, plain
+from tests.drivers.helpers import BOTH, HEADER, MESSAGE, PATIENCE, Line, client_of, peer, plain
 
 MEGABYTE = 1024 * 1024
 
@@ -62,7 +63,34 @@ def test_two_full_windows() -> None:
             line.drain()
 
     with peer(talk) as port, Client(plain(port)) as client:
-        assert client.send(HEADER + b"\r\n" + b"x" * 70 * 40_000).complete
+        assert client.send(HEADER + b"\r\n" + b"x" * 70 * 170_000).complete
+
+
+def test_a_421_that_comes_while_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read in the middle of a write it ends the dialogue at once, though the server keeps the line open (R3)."""
+    real, turns = socket.socket.send, iter(["only MAIL", "nothing"])
+
+    def send(sock: socket.socket, octets: memoryview) -> int:
+        match next(turns, None) if b"RCPT" in bytes(octets) else None:
+            case "only MAIL":
+                return real(sock, octets[: bytes(octets).index(b"RCPT")])
+            case "nothing":
+                select.select([sock], [], [], PATIENCE)
+                raise BlockingIOError
+            case _:
+                return real(sock, octets)
+
+    def talk(sock: socket.socket) -> None:
+        with Line(sock) as line:
+            line.greet(b"PIPELINING")
+            line.hear(b"MAIL")
+            line.say(b"421 4.3.2 enough\r\n")
+            assert line.file.read() == b""
+
+    with peer(talk) as port:
+        monkeypatch.setattr(socket.socket, "send", send, raising=False)
+        with pytest.raises(SMTPSenderRefused, match="enough"):
+            Client(plain(port)).send(MESSAGE)
 
 
 @pytest.mark.parametrize("extensions", [(b"CHUNKING", b"PIPELINING"), (b"8BITMIME",)])
