@@ -19,6 +19,7 @@ HEADER = 1024 * 1024
 
 _FIRST_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_MBOX = re.compile(rb"From [^\r\n]*(?:\r\n|\r|\n)" + _FIRST_FIELD.pattern)
 _HEADER_END = re.compile(rb"(?P<field>\r\n|\r(?!\n)|\n)(?:\r\n|\r|\n)")
 
 Pieces = Callable[[], Iterable[bytes]]
@@ -133,8 +134,11 @@ def divided(head: bytes) -> tuple[bytes, int]:
     A message that does not begin with a header field has no header, and then no empty line either.
 
     Raises:
-        SMTPInputError: The header does not end within HEADER octets.
+        SMTPInputError: The header does not end within HEADER octets, or the separator of an mbox stands before it.
     """
+    if _MBOX.match(head):
+        # Taken for text it would make a body of the whole header, Bcc and all.
+        raise SMTPInputError('the message begins with the "From " line of an mbox, which is not part of it')
     if not _FIRST_FIELD.match(head):
         empty_line = _LINE_END.match(head)
         return b"", empty_line.end() if empty_line else 0

@@ -190,3 +190,10 @@ def test_octets_are_not_copied(kind: type) -> None:
     tracemalloc.stop()
 
     assert peak < 5 * 2**20
+
+
+def test_the_separator_of_an_mbox_is_refused() -> None:
+    """Taken for text it would show Bcc to everybody (WIRE.md S22); a letter may begin with the word all the same."""
+    raised(SMTPInputError, lambda: divided(b"From ann@x.org Mon\nBcc: bob@x.org\n\nHello"))
+
+    assert divided(b"From here on\nall is text") == (b"", 0)

@@ -213,3 +213,20 @@ def test_nothing_is_content_too() -> None:
 def test_a_file_is_read_in_pieces() -> None:
     """As many octets at once as asked for, to the end."""
     assert list(read_pieces(io.BytesIO(b"abcde"), 2)) == [b"ab", b"cd", b"e"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "stuffed"),
+    [
+        ((b".a\r\n",), b"..a\r\n"),
+        ((b"a\r\n", b".b\r\n"), b"a\r\n..b\r\n"),
+        ((b"a\r", b"\n.b\r\n"), b"a\r\n..b\r\n"),
+        ((b"a\r", b"", b"\n", b".b\r\n"), b"a\r\n..b\r\n"),
+        ((b"a", b".b\r\n"), b"a.b\r\n"),
+    ],
+)
+def test_s8_a_dot_behind_a_border(pieces: tuple[bytes, ...], stuffed: bytes) -> None:
+    """A line may begin with a piece, or behind a line end that two pieces share."""
+    stuffer = DotStuffer()
+
+    assert b"".join(stuffer.feed(piece) for piece in pieces) == stuffed
