@@ -19,6 +19,9 @@ AUTH_LINE = 12_288
 # RFC 4954 section 4: an initial response goes only where the whole AUTH command fits in 512 octets.
 INITIAL_LINE = 512
 
+# Verbs that lead to another state; a stray one of them would put the dialogue out of step.
+STATEFUL = frozenset(["EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "QUIT"])
+
 # Checked on the encoded octets, so that no decoding of the server's can bring a line end back.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -311,10 +314,18 @@ class Quit(Command):
 
 @dataclass(frozen=True, slots=True)
 class Generic(Command):
-    """A command of the caller's own. Spaces in its argument are the caller's."""
+    """A command of the caller's own. Spaces in its argument are the caller's.
+
+    Raises:
+        SMTPInputError: A verb that changes what may follow, or that carries a secret: those are not for everybody.
+    """
 
     verb: str
     argument: str = ""
+
+    def __post_init__(self) -> None:
+        if self.verb.upper() in STATEFUL:
+            raise SMTPInputError(f"{self.verb.upper()} is said by the client itself, at its time")
 
     def _words(self) -> Iterator[bytes]:
         yield _word(self.verb, "the verb")

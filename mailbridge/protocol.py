@@ -90,11 +90,12 @@ class SMTPProtocol:
         self.replies_read = 0
         self._may_pipeline, self._may_chunk = pipelining, chunking
         self._outstanding: deque[Exchange] = deque([self.greeting])
+        self._dismissed_at: Phase | None = None
         self._behind_dismissal: tuple[Exchange, ...] = ()
         self._ended_cleanly = False
         self._open = False
         self._between = State.NEW
-        self._accepted = 0
+        self._accepted = self._mails = 0
         self._senders: set[Address | None] = set()
         self._replies = ReplyBuffer()
         self._stuffer = DotStuffer()
@@ -114,11 +115,6 @@ class SMTPProtocol:
     def chunking(self) -> bool:
         """BDAT may be used (RFC 3030)."""
         return self._may_chunk and self.capabilities.chunking
-
-    @property
-    def outstanding(self) -> int:
-        """Commands without their reply."""
-        return len(self._outstanding)
 
     @property
     def pending(self) -> int:
@@ -144,9 +140,17 @@ class SMTPProtocol:
         return self.dismissal is not None and not any(self._at_stake(e) for e in self._outstanding)
 
     @property
+    def full(self) -> bool:
+        """The server takes no further transaction on this connection (RFC 9422 section 3.1)."""
+        limit = self.capabilities.limit("MAILMAX")
+        return limit is not None and self._mails >= limit
+
+    @property
     def phase(self) -> Phase | None:
         """The step that is waited for, for the error that may end it."""
-        return self._outstanding[0].command.phase if self._outstanding else None
+        if self._outstanding:
+            return self._outstanding[0].command.phase
+        return Phase.CONTENT if self.state is State.CONTENT else None
 
     @property
     def awaits_content_reply(self) -> bool:
@@ -196,9 +200,10 @@ class SMTPProtocol:
         self._out.append(octets)
         exchange.end = self._out.queued
         self._outstanding.append(exchange)
-        self._record(command, octets)
+        self.transcript.sent(command, octets)
         if following := LEADS_TO.get(type(command)):
             self.state = following
+        self._mails += isinstance(command, commands.Mail)
         if isinstance(command, commands.Bdat):
             self._begin_chunk(command, exchange)
         return exchange
@@ -227,12 +232,6 @@ class SMTPProtocol:
         else:
             raise RuntimeError("no content, or less of it, is due now")
         self.transcript.content(len(octets))
-
-    def _record(self, command: Command, octets: bytes) -> None:
-        if command.secret:
-            self.transcript.hidden(f"AUTH {command.mechanism}" if isinstance(command, commands.Auth) else "")
-        else:
-            self.transcript.sent(octets)
 
     # What a driver carries.
 
@@ -295,7 +294,7 @@ class SMTPProtocol:
 
     def ending(self) -> SMTPException:
         """The error that says why nothing more will come."""
-        error = SMTPServerDisconnected("the server closed the connection", phase=self.phase)
+        error = SMTPServerDisconnected("the server closed the connection", phase=self._dismissed_at or self.phase)
         error.reply = self.dismissal
         return error
 
@@ -326,7 +325,7 @@ class SMTPProtocol:
         self._learn(exchange, reply)
         self._settle(exchange, reply)
         if reply.code == 421 or early:
-            self._dismissed(reply)
+            self._dismissed(reply, exchange.command.phase)
 
     def _unsolicited(self, reply: Reply) -> None:
         self.transcript.received(reply)
@@ -386,9 +385,11 @@ class SMTPProtocol:
         elif not self._outstanding and self.state is not State.CHUNKS:
             self.state = State.TRANSACTION if self._open else self._between
 
-    def _dismissed(self, reply: Reply) -> None:
+    def _dismissed(self, reply: Reply, phase: Phase | None = None) -> None:
         """RFC 5321 section 3.8: after a 421 nothing more is written, and the client closes."""
-        self.dismissal = self.dismissal or reply
+        if self.dismissal is None:
+            self.dismissal, self._dismissed_at = reply, phase
+        # What has a reply already was taken up: over LMTP the other recipients of that content stay in doubt.
         self._behind_dismissal = tuple(exchange for exchange in self._outstanding if not exchange.replies)
         self.state = State.CLOSING
         self._out.drop()

@@ -154,8 +154,8 @@ class Receipt:
 
     @property
     def complete(self) -> bool:
-        """Every recipient was accepted."""
-        return len(self.accepted) == len(self.results)
+        """Every recipient was accepted, and there were some."""
+        return bool(self.results) and len(self.accepted) == len(self.results)
 
     @property
     def delivered(self) -> bool:

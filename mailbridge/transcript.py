@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from .facts import printable
+from .commands import Auth, Command
+from .facts import PRINTED, printable
 from .replies import Reply
 
 LINES = 200
@@ -15,15 +16,15 @@ class Transcript:
     """Keeps what was said, formats it only when somebody asks."""
 
     def __init__(self, lines: int = LINES) -> None:
-        self._entries: deque[tuple[str, bytes | str | int | Reply]] = deque(maxlen=lines)
+        self._entries: deque[tuple[str, bytes | str | int]] = deque(maxlen=lines)
 
-    def sent(self, data: bytes) -> None:
-        """The client said this line."""
-        self._entries.append(("C", data))
-
-    def hidden(self, verb: str) -> None:
-        """The client said something that nobody may read."""
-        self._entries.append(("C", f"{verb} [hidden]".lstrip()))
+    def sent(self, command: Command, octets: bytes) -> None:
+        """The client said this line; of a secret one only the mechanism is kept."""
+        if command.secret:
+            verb = f"AUTH {command.mechanism} " if isinstance(command, Auth) else ""
+            self._entries.append(("C", f"{verb}[hidden]"))
+        else:
+            self._entries.append(("C", octets[:PRINTED]))
 
     def content(self, octets: int) -> None:
         """The client sent content; runs of it are one entry."""
@@ -34,7 +35,9 @@ class Transcript:
 
     def received(self, reply: Reply, *, secret: bool = False) -> None:
         """The server answered. A challenge may hold what a password could be guessed from: hide it."""
-        self._entries.append(("S", f"{reply.code} [hidden]" if secret else reply))
+        # Cut as it is written: a server may say a hundred kilobytes, again and again (WIRE.md S12).
+        lines = ("[hidden]",) if secret else reply.lines[-LINES:]
+        self._entries.extend(("S", f"{reply.code} {line[:PRINTED]}".rstrip()) for line in lines)
 
     def note(self, event: str) -> None:
         """Something happened that is not a line: TLS, the end of the stream."""
@@ -44,8 +47,6 @@ class Transcript:
         for who, what in self._entries:
             if isinstance(what, int):
                 yield f"{who}: [{what} octets of content]"
-            elif isinstance(what, Reply):
-                yield from (f"S: {what.code} {printable(line)}".rstrip() for line in what.lines)
             else:
                 text = what.decode("utf-8", "replace").rstrip("\r\n") if isinstance(what, bytes) else what
                 yield f"{who}: {printable(text)}"

@@ -10,7 +10,7 @@ from .login import login
 from .needs import Conversation, Need, ask
 from .outcome import failure, refusal
 from .sending import send
-from .session import farewell, greet, hello, open_session, starttls
+from .session import expand, farewell, greet, hello, open_session, starttls, verify
 
 __all__ = [
     "Conversation",
@@ -18,6 +18,7 @@ __all__ = [
     "Need",
     "ask",
     "deliver",
+    "expand",
     "failure",
     "farewell",
     "greet",
@@ -27,4 +28,5 @@ __all__ = [
     "refusal",
     "send",
     "starttls",
+    "verify",
 ]

@@ -30,22 +30,43 @@ def deliver(smtp: SMTPProtocol, delivery: Delivery, *, max_recipients: int, hot:
         SMTPNotSupportedError: It asks for an extension that the server does not offer.
         SMTPException: The connection ended; see `Delivery.receipt` for who has the message.
     """
+    if smtp.full:
+        smtp = yield Need.CONNECTION
     mail = fitted(smtp, delivery.mail)
     delivery.unfit = unfit_recipients(smtp, mail)
     queue = deque(recipient for recipient in mail.recipients if recipient not in delivery.unfit)
     limit = min(max_recipients, smtp.capabilities.limit("RCPTMAX") or max_recipients)
-    if delivery.abort and (delivery.unfit or len(queue) > limit):
-        raise next(iter(delivery.unfit.values()), None) or SMTPInputError(
-            f"{len(queue)} recipients do not fit into one transaction of {limit}, so they cannot be sent all-or-nothing"
-        )
+    if delivery.abort and delivery.unfit:
+        raise next(iter(delivery.unfit.values()))
+    check_abort(delivery, limit)
     while queue:
+        if smtp.full:
+            # RFC 9422 section 3.1: the server takes so many transactions on one connection.
+            smtp = yield Need.CONNECTION
         group = [queue.popleft() for _ in range(min(limit, len(queue)))]
         transaction = Transaction(smtp, group)
         delivery.transactions.append(transaction)
         yield from _transact(smtp, mail, transaction, abort=delivery.abort, hot=hot)
+        if transaction.sender_refused and queue:
+            # Whom the server refuses once, it refuses for every other recipient.
+            delivery.transactions.append(Transaction(smtp, list(queue), transaction.mail))
+            return
         # RFC 5321 section 4.5.3.1.10: those beyond the server's limit go in the next transaction.
         transaction.again = [] if delivery.abort else _too_many(transaction)
         queue.extendleft(reversed(transaction.again))
+
+
+def check_abort(delivery: Delivery, limit: int) -> None:
+    """All or nothing takes one transaction.
+
+    Raises:
+        SMTPInputError: More recipients than one transaction holds.
+    """
+    count = len(delivery.mail.recipients)
+    if delivery.abort and count > limit:
+        raise SMTPInputError(
+            f"{count} recipients do not fit into one transaction of {limit}, so they cannot be sent all-or-nothing"
+        )
 
 
 def _too_many(transaction: Transaction) -> list[Recipient]:
@@ -56,9 +77,10 @@ def _too_many(transaction: Transaction) -> list[Recipient]:
 
 
 def _says_too_many(reply: Reply) -> bool:
-    # 452 4.5.3 at Postfix, 452 alone at others, 451 4.5.3 at OpenSMTPD and Dovecot (SERVERS.md R1).
+    # 452 4.5.3 at Postfix, 452 alone at others, 451 4.5.3 at OpenSMTPD and Dovecot, 431 at Courier
+    # (SERVERS.md R1).
     code = str(reply.enhanced or "")
-    return (reply.code in {451, 452} and code == "4.5.3") or (reply.code == 452 and not code)
+    return (reply.code in {451, 452} and code == "4.5.3") or (reply.code in {431, 452} and not code)
 
 
 def _transact(

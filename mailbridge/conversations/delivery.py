@@ -150,11 +150,13 @@ class Delivery:
                 # A later transaction says more about those who went again, if they came to it.
                 if recipient in found and state is State.NOT_SENT:
                     continue
-                found[recipient] = RecipientResult("", state, reply, phase, None if reply else error)
+                why = None if reply else error
+                found[recipient] = RecipientResult("", state, reply, phase or getattr(why, "phase", None), why)
         results = {}
         for recipient in self.mail.recipients:
             why = self.unfit.get(recipient) or error
-            result = found.get(recipient) or RecipientResult("", State.NOT_SENT, None, None, why)
+            unsaid = RecipientResult("", State.NOT_SENT, None, getattr(why, "phase", None), why)
+            result = found.get(recipient) or unsaid
             for name in recipient.names:
                 results[name] = RecipientResult(name, result.state, result.reply, result.phase, result.error)
         return Receipt(

@@ -5,9 +5,15 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode, b64encode
 
-from ..auth import Credentials, Dialogue, Mechanism, Secret, candidates
+from ..auth import MECHANISMS, Credentials, Dialogue, Mechanism, Secret, candidates
 from ..commands import Auth, AuthResponse
-from ..errors import SMTPAuthenticationError, SMTPException, SMTPNotSupportedError, SMTPSecurityError
+from ..errors import (
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPNotSupportedError,
+    SMTPSecurityError,
+    SMTPServerDisconnected,
+)
 from ..facts import Phase
 from ..protocol import SMTPProtocol
 from ..replies import Reply
@@ -32,16 +38,21 @@ def login(smtp: SMTPProtocol, server: Server) -> Conversation[None]:
         raise SMTPSecurityError("credentials would travel in clear", phase=Phase.AUTH, advice="Use TLS")
     secret = (yield Need.TOKEN) if server.token_provider else None
     reply: Reply | None = None
-    for mechanism in _fitting(smtp, server):
-        reply = yield from authenticate(smtp, mechanism, server.credentials(secret))
-        # RFC 4954 section 4: 504 says that the mechanism, not the credentials, will not do.
-        if reply.code == 504:
-            continue
-        if reply.permanent and secret is not None:
-            # The one retry of a login: a token may have expired since the provider cached it.
-            secret = yield Need.FRESH_TOKEN
+    try:
+        for mechanism in _fitting(smtp, server):
             reply = yield from authenticate(smtp, mechanism, server.credentials(secret))
-        break
+            # RFC 4954 section 4: 504 says that the mechanism, not the credentials, will not do.
+            if reply.code == 504:
+                continue
+            if reply.permanent and secret is not None:
+                # The one retry of a login: a token may have expired since the provider cached it.
+                secret = yield Need.FRESH_TOKEN
+                reply = yield from authenticate(smtp, mechanism, server.credentials(secret))
+            break
+    except SMTPServerDisconnected:
+        # Some servers hang up behind a refusal: that is the reason, not the silence after it.
+        if reply is None:
+            raise
     if reply is not None and reply.refused:
         raise SMTPAuthenticationError.of(reply, Phase.AUTH, _advice(reply, server))
 
@@ -60,9 +71,11 @@ def _fitting(smtp: SMTPProtocol, server: Server) -> list[Mechanism]:
     if found := candidates(takes, server.mechanisms, offered):
         return found
     wanted = ", ".join(mechanism.name for mechanism in server.mechanisms) or f"any that takes a {takes}"
+    scram_is_missing = "SCRAM-SHA-256" in offered and not MECHANISMS["SCRAM-SHA-256"].runs()
     raise SMTPNotSupportedError(
         f"no way to log in: the server offers {', '.join(offered) or 'no AUTH'}, the configuration allows {wanted}",
         phase=Phase.AUTH,
+        advice="SCRAM needs the extra mailbridge-smtp[scram]" if scram_is_missing else None,
     )
 
 

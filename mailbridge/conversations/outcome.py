@@ -23,8 +23,9 @@ def failure(delivery: Delivery, error: SMTPException | None) -> SMTPException | 
     """
     receipt = delivery.receipt(error)
     if receipt.unknown:
+        reason = f" ({error.what()})" if error else ""
         unknown = SMTPOutcomeUnknown(
-            "the content was sent and no reply came: it may or may not have been accepted",
+            f"the content was sent and no reply to it came{reason}: it may or may not have been accepted",
             phase=Phase.CONTENT,
             advice="Nothing was sent again; look for the Message-ID in the server's log before you do",
         )

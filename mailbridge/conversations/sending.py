@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import SMTPConnectionReset, SMTPException, SMTPServerDisconnected
 from ..protocol import SMTPProtocol
-from .deliver import deliver
+from .deliver import check_abort, deliver
 from .delivery import Delivery
 from .needs import Conversation, Need
 
@@ -15,7 +15,7 @@ def send(
     """Send a message; give the error that ended it, if it did not end by itself.
 
     Args:
-        smtp: The connection that carried a message before, or None where there is none.
+        smtp: The connection that was there before, perhaps for long, or None where there is none.
         delivery: The message.
         max_recipients: More go in several transactions.
         hot: A reply was read on the connection a moment ago.
@@ -32,6 +32,7 @@ def _attempt(
     smtp: SMTPProtocol | None, delivery: Delivery, max_recipients: int, *, hot: bool
 ) -> Conversation[SMTPException | None]:
     try:
+        check_abort(delivery, max_recipients)
         if smtp is None:
             smtp = yield Need.CONNECTION
         yield from deliver(smtp, delivery, max_recipients=max_recipients, hot=hot)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from .. import commands
-from ..errors import SMTPConnectError, SMTPHeloError, SMTPSecurityError
+from ..addresses import Address
+from ..errors import SMTPConnectError, SMTPHeloError, SMTPNotSupportedError, SMTPSecurityError
 from ..facts import Phase
 from ..protocol import SMTPProtocol
+from ..replies import Reply
 from ..server import Security, Server
 from .login import login
 from .needs import Conversation, Need, answered, ask, say
@@ -59,7 +61,8 @@ def hello(smtp: SMTPProtocol, name: str, *, helo_will_do: bool = False) -> Conve
     if reply.code in _UNKNOWN_COMMAND and helo_will_do and not smtp.lmtp:
         reply = yield from answered(smtp, (yield from say(smtp, commands.Helo(name))))
     if reply.refused:
-        raise SMTPHeloError.of(reply, Phase.HELLO, f"The client called itself {name}: set local_hostname")
+        advice = f"The client called itself {name}: set local_hostname" if reply.permanent else None
+        raise SMTPHeloError.of(reply, Phase.HELLO, advice)
 
 
 def starttls(smtp: SMTPProtocol, name: str, *, required: bool = True) -> Conversation[None]:
@@ -83,6 +86,33 @@ def starttls(smtp: SMTPProtocol, name: str, *, required: bool = True) -> Convers
         raise error
     yield Need.TLS
     yield from hello(smtp, name)
+
+
+def verify(smtp: SMTPProtocol, address: Address) -> Conversation[Reply]:
+    """Ask whether a mailbox exists (VRFY, RFC 5321 section 4.1.1.6).
+
+    Raises:
+        SMTPNotSupportedError: Its name needs SMTPUTF8, which the server does not offer.
+        SMTPResponseException: The answer is no, or none.
+    """
+    return (yield from ask(smtp, commands.Vrfy(address, utf8=_utf8(smtp, str(address)))))
+
+
+def expand(smtp: SMTPProtocol, name: str) -> Conversation[Reply]:
+    """Ask for the members of a list (EXPN, RFC 5321 section 4.1.1.7).
+
+    Raises:
+        SMTPNotSupportedError: Its name needs SMTPUTF8, which the server does not offer.
+        SMTPResponseException: The answer is no, or none.
+    """
+    return (yield from ask(smtp, commands.Expn(name, utf8=_utf8(smtp, name))))
+
+
+def _utf8(smtp: SMTPProtocol, name: str) -> bool:
+    # RFC 6531 section 3.7.4.2: what is beyond ASCII takes the parameter, and the extension.
+    if not name.isascii() and "SMTPUTF8" not in smtp.capabilities:
+        raise SMTPNotSupportedError(f"{name} needs SMTPUTF8, which the server does not offer")
+    return not name.isascii()
 
 
 def farewell(smtp: SMTPProtocol) -> Conversation[None]:

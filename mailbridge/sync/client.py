@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self
 
 from .. import commands
 from ..addresses import parse
 from ..capabilities import Capabilities
-from ..conversations import Delivery, Need, ask, failure, refusal, send
+from ..conversations import Conversation, Delivery, Need, ask, expand, failure, refusal, send, verify
 from ..errors import SMTPException, SMTPInputError, SMTPServerDisconnected
 from ..logs import emit, log_receipt
 from ..message import MailObject, MessageSource, prepare
 from ..parameters import MailOptions, RcptOptions
+from ..protocol import SMTPProtocol
 from ..receipts import Receipt
 from ..replies import Reply
 from ..server import Server
@@ -125,29 +126,32 @@ class Client:
         """
         if on_partial not in {"deliver", "raise", "abort"}:
             raise SMTPInputError(f"on_partial is deliver, raise or abort, not {on_partial!r}")
-        if not isinstance(message, MailObject):
+        if isinstance(message, MailObject):
+            if sender is not None or recipients is not None or canonical or options or recipient_options:
+                raise SMTPInputError("a MailObject has its own sender, recipients and options: say them there")
+        else:
             message = MailObject(message, sender, recipients, canonical, options, recipient_options or {})
         return self._send(Delivery(prepare(message), abort=on_partial == "abort"), on_partial)
 
     def noop(self) -> Reply:
         """Ask whether the server is there."""
-        return self._ask(commands.Noop())
+        return self._ask(lambda smtp: ask(smtp, commands.Noop()))
 
     def reset(self) -> Reply:
         """Say RSET."""
-        return self._ask(commands.Rset())
+        return self._ask(lambda smtp: ask(smtp, commands.Rset()))
 
     def verify(self, address: str) -> Reply:
         """Ask whether a mailbox exists (VRFY). Most servers answer 252: they will not say."""
-        return self._ask(commands.Vrfy(parse(address)))
+        return self._ask(lambda smtp: verify(smtp, parse(address)))
 
     def expand(self, name: str) -> Reply:
         """Ask for the members of a list (EXPN)."""
-        return self._ask(commands.Expn(name))
+        return self._ask(lambda smtp: expand(smtp, name))
 
     def help(self, topic: str = "") -> Reply:
         """Ask for help, in general or on a topic."""
-        return self._ask(commands.Help(topic))
+        return self._ask(lambda smtp: ask(smtp, commands.Help(topic)))
 
     def command(self, verb: str, argument: str = "") -> Reply:
         """Say anything else that has one reply.
@@ -155,20 +159,20 @@ class Client:
         Raises:
             SMTPResponseException: It was refused.
         """
-        return self._ask(commands.Generic(verb, argument))
+        return self._ask(lambda smtp: ask(smtp, commands.Generic(verb, argument)))
 
     # What the verbs are made of.
 
     def _send_deadline(self) -> float:
         return time.monotonic() + self.server.timeouts.send
 
-    def _ask(self, command: commands.Command) -> Reply:
+    def _ask(self, conversation: Callable[[SMTPProtocol], Conversation[Reply]]) -> Reply:
         self.connect()
         assert self._connection is not None  # noqa: S101 - connect made one
-        return self._connection.converse(ask(self._connection.protocol, command), self._send_deadline())
+        return self._connection.converse(conversation(self._connection.protocol), self._send_deadline())
 
     def _reconnect(self, deadline: float) -> Connection:
-        self._drop()
+        self.close()
         self._connection = Connection(self.server, self._resumption)
         self._connection.open(deadline)
         emit(logging.DEBUG, f"connected to {self._connection.endpoint}")

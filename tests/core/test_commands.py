@@ -252,3 +252,9 @@ def test_what_must_end_a_pipelined_group() -> None:
     kinds = {kind for _, kind in inspect.getmembers(commands, inspect.isclass) if issubclass(kind, Command)}
 
     assert {kind for kind in kinds if not kind.ends_group} == within
+
+
+@pytest.mark.parametrize("verb", ["auth", "STARTTLS", "Mail", "RCPT", "DATA", "BDAT", "RSET", "QUIT", "EHLO"])
+def test_a_verb_with_a_state_is_the_clients_own(verb: str) -> None:
+    """A stray one would put the dialogue out of step, or a secret into the transcript (WIRE.md S16)."""
+    raised(SMTPInputError, lambda: Generic(verb, "x"))

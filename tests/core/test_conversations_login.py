@@ -349,3 +349,23 @@ def test_a_callers_own_mechanism_may_ask_for_a_proof() -> None:
     server = account(password="secret", auth=[Mechanism("X", suspicious, mutual=True)])
     with pytest.raises(SMTPSecurityError, match="did not prove"):
         logged_in(server, "X", (b"AUTH X " + b64("secret"), YES))
+
+
+@pytest.mark.parametrize("end", [CLOSED, b"421 bye\r\n"])
+def test_a_hang_up_behind_a_refusal_is_that_refusal(end: Any) -> None:
+    """Some servers close after a 535: what is raised says why, not that nobody is there any more."""
+    *first, (second, _) = token_turns(WRONG, YES)
+
+    with pytest.raises(SMTPAuthenticationError) as caught:
+        logged_in(TOKEN, "XOAUTH2", *first, (second, end), tokens=["t1", "t2"])
+
+    assert caught.value.smtp_code in {535, 421}
+    assert not isinstance(caught.value, SMTPServerDisconnected)
+
+
+def test_scram_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server offers what is asked for, and only the package is missing here."""
+    monkeypatch.setattr("mailbridge.auth.find_spec", lambda _: None)
+
+    with pytest.raises(SMTPNotSupportedError, match=r"mailbridge-smtp\[scram\]"):
+        logged_in(account(password="secret"), "SCRAM-SHA-256")

@@ -1,18 +1,23 @@
 """Session: greeting, EHLO, STARTTLS and goodbye."""
 
+from collections.abc import Callable
+
 import pytest
 
-from mailbridge.conversations import Need, farewell, open_session
+from mailbridge.addresses import parse
+from mailbridge.conversations import Conversation, Need, expand, farewell, open_session, verify
 from mailbridge.errors import (
     SMTPConnectError,
     SMTPException,
     SMTPHeloError,
+    SMTPNotSupportedError,
     SMTPResponseException,
     SMTPSecurityError,
     SMTPServerDisconnected,
 )
 from mailbridge.facts import Phase
 from mailbridge.protocol import SMTPProtocol, State
+from mailbridge.replies import Reply
 from mailbridge.server import Security, Server
 from mailbridge.sync.connection import drive
 from tests.core import dialogue
@@ -204,3 +209,31 @@ def test_a_goodbye_without_answer_is_told(end: object, error: type[SMTPException
     with pytest.raises(error):
         talk(farewell(smtp), smtp, (QUIT, end))  # type: ignore[arg-type]  # a segment or an end
     assert not smtp.reusable
+
+
+@pytest.mark.parametrize(
+    ("question", "line"),
+    [
+        (lambda smtp: verify(smtp, parse("bob@x.org")), "VRFY bob@x.org\r\n"),
+        (lambda smtp: verify(smtp, parse("jörg@x.org")), "VRFY jörg@x.org SMTPUTF8\r\n"),
+        (lambda smtp: expand(smtp, "team"), "EXPN team\r\n"),
+        (lambda smtp: expand(smtp, "süd"), "EXPN süd SMTPUTF8\r\n"),
+    ],
+)
+def test_questions_about_names(question: Callable[[SMTPProtocol], Conversation[Reply]], line: str) -> None:
+    """RFC 6531 section 3.7.4.2: a name beyond ASCII goes with its parameter, and only where that is offered."""
+    smtp = ready("SMTPUTF8")
+    assert talk(question(smtp), smtp, (line.encode(), b"252 perhaps\r\n")).code == 252
+
+    if not line.isascii():
+        poor = ready()
+        with pytest.raises(SMTPNotSupportedError, match="SMTPUTF8"):
+            talk(question(poor), poor)
+
+
+def test_a_hello_that_is_put_off_is_not_blamed_on_the_name() -> None:
+    """A 421 says that the server has no time, not that it dislikes how the client calls itself."""
+    with pytest.raises(SMTPHeloError) as caught:
+        opened(Security.NONE, (EHLO, b"421 busy\r\n"))
+
+    assert caught.value.advice is None

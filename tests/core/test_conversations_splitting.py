@@ -2,7 +2,8 @@
 
 import pytest
 
-from mailbridge.errors import SMTPInputError, SMTPServerDisconnected
+from mailbridge.conversations import Conversation, Delivery, send
+from mailbridge.errors import SMTPException, SMTPInputError, SMTPServerDisconnected
 from tests.core.dialogue import (
     BYE,
     CONTENT,
@@ -101,7 +102,7 @@ def test_many_recipients_are_split_into_one_receipt(extension: str, limit: int) 
     assert len(done.delivery.transactions) == 3
 
 
-@pytest.mark.parametrize("reply", [TOO_MANY, b"452 too many\r\n", b"451 4.5.3 too many\r\n"])
+@pytest.mark.parametrize("reply", [TOO_MANY, b"452 too many\r\n", b"451 4.5.3 too many\r\n", b"431 too many\r\n"])
 def test_those_beyond_the_limit_go_in_the_next_transaction(reply: bytes) -> None:
     """After others were accepted, 452 or 451 4.5.3 means: later, on this connection (SERVERS.md R1); nobody twice."""
     done = sent(
@@ -164,3 +165,50 @@ def test_those_who_were_to_go_again_keep_their_refusal() -> None:
 
     assert done.replies == {"b@y": 250, "c@y": 452}
     assert done.error is None
+
+
+def test_abort_is_refused_before_anybody_is_called() -> None:
+    """What cannot fit into one transaction of ours needs no connection to be an error."""
+    delivery = Delivery(letter("b@y", "c@y"), abort=True)
+
+    error = next_error(send(None, delivery, max_recipients=1))
+
+    assert isinstance(error, SMTPInputError)
+    assert not delivery.transactions
+
+
+def next_error(conversation: Conversation[SMTPException | None]) -> SMTPException | None:
+    """The error of a conversation that asks for nothing."""
+    with pytest.raises(StopIteration) as ended:
+        next(conversation)
+    return ended.value.value  # type: ignore[no-any-return]  # what the conversation returned
+
+
+def test_a_refused_sender_is_refused_for_everybody() -> None:
+    """MAIL is not said again for each further group of recipients; its reply is theirs too."""
+    flight = (MAIL + rcpt("b@y") + DATA, NO * 3)
+
+    done = sent(ready("PIPELINING"), letter("b@y", "c@y", "d@y"), flight, max_recipients=1)
+
+    assert done.replies == {"b@y": 550, "c@y": 550, "d@y": 550}
+    assert {result.phase for result in done.receipt.results.values()} == {"MAIL"}
+
+
+def test_mailmax_goes_on_over_a_fresh_connection() -> None:
+    """RFC 9422 section 3.1: as many transactions as the server takes on one connection, nobody twice."""
+    turns = [[(MAIL + rcpt(name) + DATA, OK * 2 + GO), (CONTENT + DOT, OK)] for name in ("b@y", "c@y")]
+    limited, fresh = (ready("PIPELINING", "LIMITS MAILMAX=1") for _ in range(2))
+
+    done = sent(limited, letter("b@y", "c@y"), *turns[0], max_recipients=1, again=(fresh, turns[1]))
+
+    assert done.states == {"b@y": "accepted", "c@y": "accepted"}
+    assert (limited.full, fresh.full) == (True, True)
+
+
+def test_a_full_connection_is_left_before_the_first_word() -> None:
+    """A connection that carried as much as the server takes is not asked for more."""
+    full = ready("PIPELINING", "LIMITS MAILMAX=1")
+    good = [(MAIL + rcpt("b@y") + DATA, OK * 2 + GO), (CONTENT + DOT, OK)]
+    sent(full, letter(), *good)
+
+    assert sent(full, letter(), again=(ready("PIPELINING"), good)).states == {"b@y": "accepted"}

@@ -62,7 +62,7 @@ def test_a_command_that_cannot_be_written_is_not_queued() -> None:
 
     with pytest.raises(SMTPInputError):
         smtp.send(commands.Generic("X", "a\r\nb"))
-    assert (smtp.pending, smtp.outstanding, smtp.reusable) == (0, 0, True)
+    assert (smtp.pending, len(smtp._outstanding), smtp.reusable) == (0, 0, True)
 
 
 # Pipelining.
@@ -94,7 +94,7 @@ def test_what_is_unanswered_is_bounded() -> None:
         smtp.send(commands.Rcpt(ANN))
 
     assert not smtp.free_for(commands.Rcpt(ANN))
-    assert smtp.outstanding == OUTSTANDING
+    assert len(smtp._outstanding) == OUTSTANDING
     smtp.sent(smtp.pending)
     smtp.receive_data(OK)
     assert smtp.free_for(commands.Rcpt(ANN))

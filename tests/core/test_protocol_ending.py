@@ -9,7 +9,7 @@ from mailbridge.exchanges import Exchange
 from mailbridge.facts import Phase
 from mailbridge.protocol import SMTPProtocol, State
 from mailbridge.replies import Reply
-from tests.core.dialogue import BYE, CONTENT, GO, NO, OK, ready
+from tests.core.dialogue import BYE, CONTENT, DATA, GO, MAIL, NO, OK, letter, rcpt, ready, sent
 
 ANN = parse("ann@x")
 
@@ -41,7 +41,7 @@ def test_the_commit_point_is_the_last_octet(make: type[tuple[SMTPProtocol, Excha
     smtp, commit = make()
     smtp.sent(smtp.pending - 1)
     assert not smtp.offered(commit)
-    assert not smtp.awaits_content_reply or smtp.outstanding > 1
+    assert not smtp.awaits_content_reply or len(smtp._outstanding) > 1
 
     smtp.sent(1)
     assert smtp.offered(commit)
@@ -227,7 +227,7 @@ def test_a_violation_closes_and_keeps_what_was_answered_before() -> None:
 
     with pytest.raises(SMTPProtocolError):
         smtp.receive_data(OK + NO + b"nonsense\r\n")
-    assert (smtp.outstanding, commit.reply, smtp.state) == (1, None, State.CLOSED)
+    assert (len(smtp._outstanding), commit.reply, smtp.state) == (1, None, State.CLOSED)
 
 
 @pytest.mark.parametrize("reply", [NO, BYE])
@@ -241,3 +241,14 @@ def test_a_refusal_in_the_middle_of_the_content_drops_the_rest(reply: bytes) -> 
     smtp.receive_data(reply)
 
     assert (data.refused, smtp.pending, smtp.over, smtp.reusable) == (True, 0, True, False)
+
+
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ("PIPELINING", "CHUNKING")])
+def test_an_ending_names_the_phase_of_its_421(extensions: tuple[str, ...]) -> None:
+    """Not that of the next command, which was never answered."""
+    window = MAIL + rcpt("b@y", "c@y") + (DATA if len(extensions) == 1 else b"")
+
+    done = sent(ready(*extensions), letter("b@y", "c@y"), (window, OK * 2 + BYE))
+
+    assert done.error is not None
+    assert done.error.phase == "RCPT"

@@ -34,6 +34,7 @@ def test_each_state_has_one_place(state: State) -> None:
         ([State.ACCEPTED, State.UNKNOWN], False, False),
         ([State.ACCEPTED, State.NOT_SENT], False, False),
         ([State.REJECTED], False, False),
+        ([], False, False),
     ],
 )
 def test_delivered_means_that_no_fate_is_open(states: list[State], complete: bool, delivered: bool) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mailbridge.commands import Auth, AuthResponse, Data, Ehlo, Noop
+from mailbridge.facts import PRINTED
 from mailbridge.replies import Reply
 from mailbridge.transcript import LINES, Transcript
 
@@ -10,12 +12,12 @@ def test_a_dialogue_as_it_is_kept() -> None:
     """Who said what, in order; content is counted and secrets are not there."""
     transcript = Transcript()
     transcript.received(Reply(220, ("mx ready",)))
-    transcript.sent(b"EHLO me\r\n")
+    transcript.sent(Ehlo("me"), b"EHLO me\r\n")
     transcript.received(Reply(250, ("mx", "AUTH PLAIN", "")))
-    transcript.hidden("AUTH PLAIN")
+    transcript.sent(Auth("PLAIN"), b"AUTH PLAIN\r\n")
     transcript.received(Reply(334, ("c2VjcmV0",)), secret=True)
-    transcript.hidden("")
-    transcript.sent(b"DATA\r\n")
+    transcript.sent(AuthResponse(b"c2VjcmV0"), b"c2VjcmV0\r\n")
+    transcript.sent(Data(), b"DATA\r\n")
     transcript.content(10)
     transcript.content(5)
     transcript.note("the stream ended")
@@ -49,7 +51,7 @@ def test_s20_odd_words_are_escaped() -> None:
     """A line stays a line, whoever said it."""
     transcript = Transcript()
     transcript.received(Reply(550, ("a\x1b[2J\nERROR",)))
-    transcript.sent(b"NOOP \xff\x07\r\n")
+    transcript.sent(Noop(), b"NOOP \xff\x07\r\n")
     transcript.note("a\nb")
 
     assert transcript.lines() == ("S: 550 a\\x1b[2J\\nERROR", "C: NOOP �\\x07", "-: a\\nb")
@@ -65,3 +67,12 @@ def test_only_the_last_lines_are_kept(reply: Reply) -> None:
 
     assert len(transcript.lines()) == LINES
     assert transcript.lines()[-1] == "-: end"
+
+
+def test_s12_a_server_that_talks_without_end_fills_nothing() -> None:
+    """What is kept is cut as it is written, in lines and in length."""
+    transcript = Transcript()
+    for _ in range(50):
+        transcript.received(Reply(250, ("x" * 8_000,) * 15))
+
+    assert sum(len(str(entry)) for entry in transcript._entries) < LINES * (PRINTED + 50)

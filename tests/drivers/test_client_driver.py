@@ -349,3 +349,19 @@ def test_a_354_though_everybody_was_refused() -> None:
         with pytest.raises(SMTPRecipientsRefused):
             client.send(MESSAGE)
         assert client.send(MESSAGE).complete
+
+
+def test_a_mail_object_says_everything_itself(server: ScriptedServer) -> None:
+    """Whom the second list of recipients was for nobody could know: nothing is sent."""
+    with client_of(server) as client, pytest.raises(SMTPInputError, match="its own"):
+        client.send(MailObject(MESSAGE, sender="x@example.com", recipients=[BOB]), recipients=[CYD])
+    assert server.messages == []
+
+
+def test_a_server_that_takes_one_message_for_each_connection() -> None:
+    """RFC 9422: LIMITS MAILMAX is kept, with a goodbye and without an error."""
+    with ScriptedServer(extensions=("PIPELINING", "LIMITS MAILMAX=1")) as server:
+        with client_of(server) as client:
+            receipts = [client.send(MESSAGE, sender="x@example.com", recipients=[BOB]) for _ in range(3)]
+        assert [receipt.reused for receipt in receipts] == [False] * 3
+        assert [connection.lines[-1] for connection in server.connections] == [b"QUIT"] * 3
