@@ -7,7 +7,7 @@ export PYTHON
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## a Django site and a Flask app send real mail; SERVE=1 leaves the site running
-	@SERVE="$(SERVE)" $(BIN)/python -m example_project.demo
+	@SERVE="$(SERVE)" exec $(BIN)/python -m example_project.demo
 
 # The core's own tests must reach every branch of the floors without I/O; the other tests may not help them.
 test: $(VENV)/.dev ## the whole suite, and the branch coverage of the core

@@ -22,7 +22,7 @@ PATH = 256
 MAILBOX_TEXT = 1_000
 LIST_TEXT = 256 * 1024
 COMMENT_DEPTH = 16
-# Commas, groups and comments of a list that names nobody.
+# Commas, groups and comments of a list that names nobody; a mailbox may bring ten more.
 IDLE = 1_000
 
 # RFC 5321 section 4.1.2; characters beyond ASCII are atext by RFC 6531 section 3.3.
@@ -41,7 +41,9 @@ _TAGGED_LITERAL = re.compile(r"[A-Za-z0-9-]*[A-Za-z0-9]:[\x21-\x5a\x5e-\x7e]+")
 # anything else.
 _TOKEN = re.compile(rf"{_QUOTED}|\[[^\[\]]*\]|\\.|\[+|[<>,:;()\"\\]|[^<>,:;()\"\\\[]+", re.DOTALL)
 # The same inside a comment, where quotes and brackets are nothing special (RFC 5322 section 3.2.2).
-_COMMENT_TOKEN = re.compile(r"\\.|[()\\]|[^()\\]+", re.DOTALL)
+_COMMENT_TOKEN = re.compile(r"(?:[^()\\]|\\.)++|[()\\]", re.DOTALL)
+# Tokens that name nobody; a comment has become a space.
+_IDLE = {",", ";", " "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +113,10 @@ def parse(text: str) -> Address:
 def _parse(text: str) -> Address:
     if len(text) > MAILBOX_TEXT:
         raise _wrong(text, f"it has {len(text)} characters, {MAILBOX_TEXT} are allowed")
-    stripped = text.strip(" \t")
     # A display name may hold what no local part may, such as a no-break space.
-    if _LINE_BREAKING.search(stripped):
+    if _LINE_BREAKING.search(text.strip(" \t")):
         raise _wrong(text, "it holds a control character or a line end")
-    named = _NAME_ADDR.fullmatch(stripped)
-    found = _ADDR_SPEC.fullmatch(named["spec"] if named else stripped)
+    found = _ADDR_SPEC.fullmatch(_bare(text))
     if not found:
         raise _wrong(text, "it is not of the form local-part@domain")
     local = found["local"]
@@ -125,8 +125,15 @@ def _parse(text: str) -> Address:
     return Address(local, a_labels(found["domain"] or ""))
 
 
-def _wrong(text: str, why: str) -> SMTPInputError:
-    return SMTPInputError(f"{printable(repr(text), 200)} is not an address that can be used: {why}")
+def _bare(text: str) -> str:
+    """What stands in the brackets behind a display name, or all of it."""
+    stripped = text.strip(" \t")
+    named = _NAME_ADDR.fullmatch(stripped)
+    return named["spec"] if named else stripped
+
+
+def _wrong(text: str, why: str, what: str = "an address") -> SMTPInputError:
+    return SMTPInputError(f"{printable(repr(text), 200)} is not {what} that can be used: {why}")
 
 
 @lru_cache(maxsize=1024)
@@ -146,9 +153,9 @@ def a_labels(domain: str) -> str:
         labels = (label if label.isascii() else idna.alabel(label).decode() for label in mapped.split("."))
         ascii_domain = ".".join(labels)
     except idna.IDNAError as error:
-        raise _wrong(domain, f"its domain does not fit IDNA 2008 ({error})") from None
+        raise _wrong(domain, f"it does not fit IDNA 2008 ({error})", "a domain") from None
     if not _HOST.fullmatch(ascii_domain):
-        raise _wrong(domain, "its domain has an empty, overlong or malformed label")
+        raise _wrong(domain, "it has an empty, overlong or malformed label", "a domain")
     return ascii_domain
 
 
@@ -162,7 +169,7 @@ def _literal(domain: str) -> str:
         if not _TAGGED_LITERAL.fullmatch(inner):
             return f"[{IPv4Address(inner)}]"
     except AddressValueError:
-        raise _wrong(domain, "its address literal is malformed") from None
+        raise _wrong(domain, "the address literal is malformed", "a domain") from None
     return domain
 
 
@@ -189,26 +196,39 @@ def parse_list(text: str) -> list[Address]:
     Raises:
         SMTPInputError: It is malformed. There is no guessing: a guess sends mail to strangers.
     """
+    return [address for _, address in _listed(text)]
+
+
+def addr_specs(text: str) -> list[str]:
+    """The same addresses as they are spelled: without display names, domains not in A-labels yet."""
+    return [_bare(mailbox) for mailbox, _ in _listed(text)]
+
+
+def _listed(text: str) -> Iterator[tuple[str, Address]]:
     if len(text) > LIST_TEXT:
         raise SMTPInputError(f"an address list of {len(text)} characters; {LIST_TEXT} are allowed in a header")
-    addresses = [parse(mailbox) for mailbox in mailboxes(text)]
-    for address in addresses:
+    for mailbox in mailboxes(text):
+        address = parse(mailbox)
         if not address.domain:
-            raise _wrong(str(address), "an address in a header needs a domain")
-    # RFC 5322 allows any number of empty places and comments; the standard parser takes minutes over them.
-    if sum(map(text.count, ",;(")) > IDLE + 9 * len(addresses):
-        raise _wrong(text, "it is made of commas and comments")
-    return addresses
+            raise _wrong(mailbox, "an address in a header needs a domain")
+        yield mailbox, address
 
 
 def mailboxes(text: str) -> Iterator[str]:
-    """Split an address list at its commas and groups."""
-    piece, in_group, in_angle = "", False, False
+    """Split an address list at its commas and groups; give up early where it is made of nothing else."""
+    piece, in_group, in_angle, idle = "", False, False, 0
     for token in _without_comments(re.sub(r"\r?\n(?=[ \t])", "", text)):
+        # RFC 5322 allows any number of empty places and comments; the standard parser takes minutes over them.
+        idle += token in _IDLE
+        if idle > IDLE:
+            raise _wrong(text, "it is made of commas and comments")
+        if len(piece) > MAILBOX_TEXT:
+            raise _wrong(piece, f"one address has more than {MAILBOX_TEXT} characters")
         if token in {",", ";"} and not in_angle:
             if token == ";" and not in_group:
                 raise _wrong(text, "a ';' ends a group that never began")
             if piece.strip(" \t"):
+                idle -= 10
                 yield piece
             piece, in_group = "", in_group and token == ","
         elif token == ":" and not in_angle:

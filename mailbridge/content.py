@@ -19,8 +19,17 @@ HEADER = 1024 * 1024
 
 _FIRST_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_MBOX = re.compile(rb"From [^\r\n]*(?:\r\n|\r|\n)" + _FIRST_FIELD.pattern)
+_EMPTY_LINES = re.compile(rb"[\r\n]*")
 _HEADER_END = re.compile(rb"(?P<field>\r\n|\r(?!\n)|\n)(?:\r\n|\r|\n)")
+
+# What stands in front of a header by mistake. Taken for text it would make a body of the whole header, Bcc and all.
+_MBOX = re.compile(rb">?From [^\r\n]*(?:\r\n|\r|\n)" + _FIRST_FIELD.pattern)
+_BOM = re.compile(rb"\xef\xbb\xbf" + _FIRST_FIELD.pattern)
+_HIDDEN = re.compile(rb"(?i)(?:\A|[\r\n])[ \t]*+(?:resent-)?bcc[ \t]*:")
+_KNOWN = re.compile(
+    rb"(?i)(?:\A|[\r\n])[ \t]*+(?:(?:resent-)?(?:from|sender|to|cc|subject|date|message-id)"
+    rb"|received|mime-version|content-type)[ \t]*:"
+)
 
 Pieces = Callable[[], Iterable[bytes]]
 
@@ -56,18 +65,29 @@ class Content:
     @property
     def utf8_header(self) -> bool:
         """RFC 6532: the header holds raw UTF-8, which only SMTPUTF8 carries."""
-        return not self.header.isascii()
+        return not self.header.isascii() and not self.undecodable_header
+
+    @property
+    def undecodable_header(self) -> bool:
+        """The header holds octets above 127 that are no UTF-8: nothing carries them as they are."""
+        try:
+            self.header.decode()
+        except UnicodeDecodeError:
+            return True
+        return False
+
+    def canonical_body(self) -> Iterable[bytes]:
+        """A fresh run over the body as it goes onto the wire."""
+        return self.body() if self.canonical else canonical(self.body())
 
     def pieces(self) -> Iterator[bytes]:
-        """The octets in order, in pieces of about CHUNK octets, none empty; a small content is one piece.
+        """The octets in order, in pieces of one or two CHUNKs, none empty; only the last one is smaller.
 
         Raises:
             SMTPInputError: They are not as many as they were: somebody writes to the file.
         """
-        body = self.body() if self.canonical else canonical(self.body())
-        pieces = chain((self.header,), body)
         left = self.size
-        for piece in filter(None, (b"".join(pieces),) if left <= CHUNK else pieces):
+        for piece in _gathered(chain((self.header,), self.canonical_body())):
             left -= len(piece)
             if left < 0:
                 break
@@ -76,10 +96,28 @@ class Content:
             raise SMTPInputError("the content changed while it was sent", phase=Phase.CONTENT)
 
 
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small pieces with what follows them: each leaves with a reply of its own where it is a BDAT chunk."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if held and size + len(piece) > 2 * CHUNK:
+            yield b"".join(held)
+            held, size = [], 0
+        if piece:
+            held.append(piece)
+            size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
 def of_octets(data: bytes | bytearray | memoryview) -> tuple[bytes, Pieces]:
     """Divide octets into header and body; the body is read from where the caller holds it."""
     view = memoryview(data).cast("B")
-    header, start = divided(bytes(view[:HEADER]))
+    header, start = divided(_begun_well(bytes(view[:HEADER])))
 
     def body() -> Iterator[bytes]:
         for offset in range(start, len(view), CHUNK):
@@ -109,7 +147,7 @@ def of_file(file: BinaryIO) -> tuple[bytes, Pieces]:
     if copied:
         file = _spooled(file)
     begin = file.tell()
-    header, start = divided(file.read(HEADER))
+    header, start = divided(_begun_well(file.read(HEADER)))
 
     def body() -> Iterator[bytes]:
         file.seek(begin + start)
@@ -128,17 +166,36 @@ def _spooled(file: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", copy)
 
 
+def _begun_well(head: bytes) -> bytes:
+    """Refuse octets whose header does not begin with the first of them (WIRE.md S22). Text without a header is fine."""
+    if mistake := "" if _FIRST_FIELD.match(head) else _mistake(head):
+        raise SMTPInputError(f"{mistake}: the first octets of a message are its first header field")
+    return head
+
+
+def _mistake(head: bytes) -> str:
+    if _MBOX.match(head):
+        return 'the message begins with the "From " line of an mbox'
+    if _BOM.match(head):
+        return "the message begins with a byte order mark"
+    start = cast("re.Match[bytes]", _EMPTY_LINES.match(head)).end()
+    found = _HEADER_END.search(head, start)
+    paragraph = head[start : found.start() if found else None]
+    if _HIDDEN.search(paragraph):
+        return "the message names Bcc in what is no header"
+    if head[:1] in {b" ", b"\t"} and _KNOWN.search(paragraph):
+        return "the message begins with white space"
+    return ""
+
+
 def divided(head: bytes) -> tuple[bytes, int]:
     """Find where the header ends: the header in canonical form, and where the body begins, its empty line first.
 
     A message that does not begin with a header field has no header, and then no empty line either.
 
     Raises:
-        SMTPInputError: The header does not end within HEADER octets, or the separator of an mbox stands before it.
+        SMTPInputError: The header does not end within HEADER octets.
     """
-    if _MBOX.match(head):
-        # Taken for text it would make a body of the whole header, Bcc and all.
-        raise SMTPInputError('the message begins with the "From " line of an mbox, which is not part of it')
     if not _FIRST_FIELD.match(head):
         empty_line = _LINE_END.match(head)
         return b"", empty_line.end() if empty_line else 0

@@ -24,6 +24,9 @@ def _rebuild(kind: type[SMTPException], args: tuple[Any, ...]) -> SMTPException:
     return error
 
 
+_UNCONNECTED = {Phase.RESOLVE, Phase.CONNECT, Phase.TLS}
+
+
 class SMTPException(smtplib.SMTPException):
     """Anything that goes wrong between a message and its acceptance.
 
@@ -64,8 +67,11 @@ class SMTPException(smtplib.SMTPException):
     def __str__(self) -> str:
         if self.server is None and self.phase is None:
             # Raised without facts, as the classic API does: programs compare these texts.
-            return str(self.args[0]) if len(self.args) == 1 else str(self.args)
-        where = [str(self.server)] if self.server else []
+            return super().__str__()
+        where = []
+        if self.server:
+            # Before there is a connection, it is no news that TLS does not protect it.
+            where.append(self.server.place if self.phase in _UNCONNECTED else str(self.server))
         if self.phase:
             where.append(f"at {self.phase}")
         sentence = f"{' '.join(where)}: {self.what()}"

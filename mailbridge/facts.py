@@ -55,10 +55,14 @@ class Endpoint:
     port: int | None = None
     tls: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """Host and port, or the path."""
         host = f"[{self.host}]" if ":" in self.host and self.port is not None else self.host
-        where = host if self.port is None else f"{host}:{self.port}"
-        return f"{where} ({self.tls or 'no TLS'})"
+        return host if self.port is None else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.place} ({self.tls or 'no TLS'})"
 
 
 # Long enough for every reply that a person needs to read, short enough for one line of a log.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate, make_msgid
 
-from .addresses import Address, parse_list
+from .addresses import Address, addr_specs, parse_list
 from .errors import SMTPInputError
 from .facts import printable
 
@@ -30,16 +30,26 @@ def fields_of(header: bytes) -> list[Field]:
     return [(f["name"].decode(), f["value"].replace(b"\r\n", b"").decode("utf-8", "surrogateescape")) for f in found]
 
 
+def rewritten(header: bytes, rewrite: Callable[[str, str], bytes]) -> bytes:
+    """A canonical header in which each field beyond ASCII is written anew; all others stay to the letter."""
+
+    def anew(found: re.Match[bytes]) -> bytes:
+        return found[0] if found[0].isascii() else rewrite(*fields_of(found[0])[0])
+
+    return _FIELD.sub(anew, header)
+
+
 def check_field(name: str, value: str) -> None:
     """Refuse a field that would begin another one (WIRE.md S9), whatever the interpreter's patch level.
 
     Raises:
-        SMTPInputError: A line end in its name, or in its value where no folding stands.
+        SMTPInputError: A line end in its name, or in its value where no folding stands; a NUL.
     """
     if not _NAME.fullmatch(name):
         raise SMTPInputError(f"{printable(repr(name), 100)} is not a header field's name")
-    if _INJECTION.search(value):
-        raise SMTPInputError(f"the header field {name} holds a line end: {printable(repr(value), 100)}")
+    if found := _INJECTION.search(value):
+        what = "NUL" if found[0] == "\0" else "line end"
+        raise SMTPInputError(f"the header field {name} holds a {what}: {printable(repr(value), 100)}")
 
 
 def completed(header: bytes, sender: Address | None) -> tuple[bytes, str]:
@@ -55,7 +65,8 @@ def completed(header: bytes, sender: Address | None) -> tuple[bytes, str]:
     message_id = names.get("message-id", "").strip()
     if not message_id:
         # make_msgid would ask the resolver for this machine's name.
-        message_id = make_msgid(domain=(sender.domain if sender else "") or "mailbridge.invalid")
+        domain = (sender.domain if sender else "") or _domain_of(names.get("from", ""))
+        message_id = make_msgid(domain=domain or "mailbridge.invalid")
         added += f"Message-ID: {message_id}\r\n".encode()
     if "date" not in names:
         added += f"Date: {formatdate(localtime=True)}\r\n".encode()
@@ -63,23 +74,31 @@ def completed(header: bytes, sender: Address | None) -> tuple[bytes, str]:
     return added + (kept if header else b"\r\n"), message_id
 
 
-def _latest(fields: Iterable[Field]) -> tuple[str, dict[str, str]]:
+def _domain_of(author: str) -> str:
+    """The domain of the first author: a report has a From, though its reverse-path is null."""
+    try:
+        return next((address.domain for address in parse_list(author)), "")
+    except SMTPInputError:
+        return ""
+
+
+def _latest(fields: Iterable[Field]) -> tuple[str, dict[str, list[str]]]:
     """The fields that name sender and recipients: those of the last resending, or the author's.
 
-    RFC 5322 section 3.6.6: each resending puts its block in front of the earlier ones, so the
-    first field that comes a second time belongs to an earlier block.
+    RFC 5322 section 3.6.6: each resending puts its block in front of the earlier ones. The block ends
+    where another field stands, or where one of its own comes a second time.
     """
-    resent: dict[str, str] = {}
-    original: dict[str, str] = {}
+    resent: dict[str, list[str]] = {}
+    original: dict[str, list[str]] = {}
     closed = False
     for name, value in fields:
         key = name.lower()
-        if key.startswith("resent-"):
-            closed = closed or key in resent
-            if not closed:
-                resent[key] = value
+        is_resent = key.startswith("resent-")
+        closed = closed or (key in resent if is_resent else bool(resent))
+        if is_resent and not closed:
+            resent[key] = [value]
         elif key in ADDRESS_FIELDS:
-            original[key] = f"{original[key]}, {value}" if key in original else value
+            original.setdefault(key, []).append(value)
     return ("resent-", resent) if resent else ("", original)
 
 
@@ -87,13 +106,13 @@ def sender_of(fields: Sequence[Field]) -> str:
     """The reverse-path that a header names: Sender, or else the first author in From."""
     prefix, found = _latest(fields)
     for name in ("sender", "from"):
-        if addresses := parse_list(found.get(prefix + name, "")):
+        if addresses := parse_list(", ".join(found.get(prefix + name, ()))):
             return str(addresses[0])
     raise SMTPInputError(f"no sender: the message has no {prefix.title()}From, and none was given")
 
 
 def recipients_of(fields: Sequence[Field]) -> list[str]:
-    """The recipients that a header names: To, Cc and Bcc."""
+    """The recipients that a header names: To, Cc and Bcc; each addr-spec as it is spelled there."""
     prefix, found = _latest(fields)
-    named = (found.get(prefix + name, "") for name in ("to", "cc", "bcc"))
-    return [str(address) for text in named for address in parse_list(text)]
+    named = (", ".join(found.get(prefix + name, ())) for name in ("to", "cc", "bcc"))
+    return [spelled for text in named for spelled in addr_specs(text)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from email.message import Message
+from types import UnionType
 from typing import BinaryIO, cast
 
 from . import content as contents
@@ -13,6 +14,7 @@ from . import serialising
 from .addresses import Address, parse, parse_list
 from .content import Content
 from .errors import SMTPInputError
+from .facts import printable
 from .parameters import MailOptions, RcptOptions
 
 MessageSource = Message | bytes | bytearray | memoryview | BinaryIO
@@ -23,12 +25,14 @@ class MailObject:
     """An envelope and content, as the caller has them.
 
     Attributes:
-        content: An `email.message.EmailMessage` (or an older `Message`), octets, or a binary file.
+        content: An `email.message.EmailMessage` (or an older `Message`), octets, or a binary file. Parts of a message
+            with lines of more than 998 octets (RFC 5321 section 4.5.3.1.6) are encoded; octets and files go out with
+            their lines as they are, which servers may refuse or cut apart.
         sender: The reverse-path; "" for the null sender; None to take it from the header.
         recipients: The forward-paths; None to take them from To, Cc and Bcc.
         canonical: The octets are known to hold CR and LF only as CRLF: saves the check.
         options: What to ask for at MAIL, such as delivery reports.
-        recipient_options: The same at RCPT, by recipient as it is written in `recipients`.
+        recipient_options: The same at RCPT, by recipient, however its address is spelled.
     """
 
     content: MessageSource
@@ -84,8 +88,9 @@ def prepare(mail: MailObject) -> Prepared:
     """Check and measure a mail object. A message is serialised here, once.
 
     Raises:
-        SMTPInputError: An address, a header field or the content cannot be sent.
+        SMTPInputError: An address, an option, a header field or the content cannot be sent.
     """
+    _check_kind("options", mail.options, MailOptions | None)
     if isinstance(mail.content, Message):
         serialising.check(mail.content)
         fields = serialising.fields_of(mail.content)
@@ -94,7 +99,7 @@ def prepare(mail: MailObject) -> Prepared:
         raw = _divided(mail.content)
         fields = headers.fields_of(raw[0])
     sender_name = mail.sender if mail.sender is not None else headers.sender_of(fields)
-    sender = parse(sender_name) if sender_name not in {"", "<>"} else None
+    sender = parse(sender_name) if sender_name not in ("", "<>") else None
     names = _names(mail.recipients) if mail.recipients is not None else headers.recipients_of(fields)
     recipients = _recipients(names, mail.recipient_options)
     canonical = mail.canonical
@@ -121,30 +126,58 @@ def _serialised(message: Message, fields: Sequence[headers.Field]) -> tuple[byte
     return contents.of_pieces(serialising.serialised(message, utf8=utf8))
 
 
+def _check_kind(name: str, value: object, kind: type | UnionType) -> None:
+    if not isinstance(value, kind):
+        raise SMTPInputError(f"{name} takes {getattr(kind, '__name__', kind)}, not {printable(repr(value), 100)}")
+
+
 def _names(recipients: object) -> Sequence[str]:
     if isinstance(recipients, str | bytes):
         raise SMTPInputError("recipients is a list of addresses, not one string")
-    return list(cast("Sequence[str]", recipients))
+    _check_kind("recipients", recipients, Iterable)
+    return list(cast("Iterable[str]", recipients))
 
 
 def _recipients(names: Sequence[str], options: Mapping[str, RcptOptions]) -> tuple[Recipient, ...]:
     """Give each mailbox once: a server that merges doubles answers fewer times than it is asked (SERVERS.md M1)."""
-    if strangers := [name for name in options if name not in names]:
-        raise SMTPInputError(f"recipient_options for {strangers[0]!r}, who is no recipient")
-    found: dict[tuple[str, str], Recipient] = {}
+    asked = _by_mailbox(options)
+    spelled: dict[tuple[str, str], dict[str, Address]] = {}
     for name in names:
         address = parse(name)
-        known = found.get(address.key)
-        spelled = (*known.names, name) if known else (name,)
-        asked = options.get(name) or (known.options if known else None)
-        found[address.key] = Recipient(tuple(dict.fromkeys(spelled)), known.address if known else address, asked)
-    if not found:
+        spelled.setdefault(address.key, {}).setdefault(name, address)
+    if strangers := [name for key, (name, _) in asked.items() if key not in spelled]:
+        raise SMTPInputError(f"recipient_options for {strangers[0]!r}, who is no recipient")
+    if not spelled:
         raise SMTPInputError("no recipients: the message names none in To, Cc or Bcc, and none were given")
-    return tuple(found.values())
+    return tuple(
+        Recipient(tuple(found), next(iter(found.values())), asked[key][1] if key in asked else None)
+        for key, found in spelled.items()
+    )
 
 
-def downgraded(mail: Prepared) -> Prepared:
-    """The same mail with content that a server without 8BITMIME or SMTPUTF8 takes."""
-    header, body = contents.of_pieces(serialising.downgraded(mail.content))
-    content = Content.of(header, body, known_canonical=True)
-    return Prepared(mail.sender, mail.sender_name, mail.recipients, content, mail.message_id, mail.options)
+def _by_mailbox(options: Mapping[str, RcptOptions]) -> dict[tuple[str, str], tuple[str, RcptOptions]]:
+    """The options of each mailbox, and the name by which it has them."""
+    _check_kind("recipient_options", options, Mapping)
+    found: dict[tuple[str, str], tuple[str, RcptOptions]] = {}
+    for name, asked in options.items():
+        _check_kind(f"recipient_options[{name!r}]", asked, RcptOptions)
+        known, wanted = found.setdefault(parse(name).key, (name, asked))
+        if wanted != asked:
+            raise SMTPInputError(f"recipient_options has {known!r} and {name!r}, one mailbox, with different options")
+    return found
+
+
+def downgraded(mail: Prepared, *, body: bool) -> Prepared:
+    """The same mail with a header in ASCII, for a server without SMTPUTF8.
+
+    Args:
+        mail: What such a server cannot take as it is.
+        body: Encode the body too, for a server without 8BITMIME.
+    """
+    if body:
+        header, pieces = contents.of_pieces(serialising.downgraded(mail.content))
+        content = Content.of(header, pieces, known_canonical=True)
+    else:
+        header = serialising.ascii_header(mail.content.header)
+        content = replace(mail.content, header=header, size=mail.content.size - len(mail.content.header) + len(header))
+    return replace(mail, content=content)

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from .addresses import Address
 from .addresses import parse as parse_address
 from .errors import SMTPInputError
+from .facts import printable
 
-# RFC 3461 section 4: limits of ENVID (100 characters before encoding) and ORCPT (500 after).
+# RFC 3461: what a server must take of ENVID and ORCPT, counted here as they stand on the line, in xtext.
 ENVID = 100
 ORCPT = 500
 # RFC 2852 section 4, RFC 4865 section 5: numbers of seconds have nine digits at most.
@@ -27,9 +28,29 @@ def xtext(text: str) -> str:
     return "".join(chr(o) if 33 <= o <= 126 and o not in b"+=" else f"+{o:02X}" for o in octets)
 
 
+def _fits(envid: str) -> bool:
+    return 0 < len(xtext(envid)) <= ENVID
+
+
 def is_whole(value: object, low: int, high: int = 10**20) -> bool:
     """Whether a value is a whole number from `low` to `high`; a string is none, whatever its digits (WIRE.md S7)."""
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+# Some providers take a key for the user name, and what is no `Secret` may have been meant as one.
+_NEVER_SHOWN = {"username", "authzid", "password", "client_key_password", "token_provider"}
+
+
+def shown(value: object) -> str:
+    """A wrong value as an error repeats it."""
+    return printable(repr(value), 100)
+
+
+def require(name: str, what: str, value: object, kind: Any) -> None:
+    """Refuse a setting of another type; its value is repeated where it cannot be a secret."""
+    if not isinstance(value, kind):
+        seen = type(value).__name__ if name in _NEVER_SHOWN else shown(value)
+        raise SMTPInputError(f"{name} is {what}, not {seen}")
 
 
 def _check(condition: bool, complaint: str) -> None:
@@ -43,7 +64,7 @@ class MailOptions:
 
     Attributes:
         ret: RFC 3461: how much of the message a failure report returns, "FULL" or "HDRS".
-        envid: RFC 3461: the sender's own name for this envelope, at most 100 characters.
+        envid: RFC 3461: the sender's own name for this envelope, at most 100 characters when encoded.
         submitter: RFC 4954: the AUTH= parameter, an address; empty for "<>".
         require_tls: RFC 8689: every relay on the way must use verified TLS.
         priority: RFC 6710: MT-PRIORITY, -9 to 9.
@@ -64,24 +85,31 @@ class MailOptions:
     hold_until: datetime | None = None
 
     def __post_init__(self) -> None:
-        _check(self.ret in {None, "FULL", "HDRS"}, f"ret is FULL or HDRS, not {self.ret!r}")
+        _check(self.ret in (None, "FULL", "HDRS"), f"ret is FULL or HDRS, not {shown(self.ret)}")
+        require("envid", "a string", self.envid, str | None)
+        require("submitter", "an address, a string", self.submitter, str | None)
+        require("require_tls", "True or False", self.require_tls, bool)
+        require("hold_until", "a datetime", self.hold_until, datetime | None)
         _check(
-            self.envid is None or (self.envid.isascii() and self.envid.isprintable() and 0 < len(self.envid) <= ENVID),
-            f"envid is 1 to {ENVID} printable ASCII characters, not {self.envid!r}",
+            self.envid is None or (self.envid.isascii() and self.envid.isprintable() and _fits(self.envid)),
+            f"envid is 1 to {ENVID} printable ASCII characters, of which a space, + and = count three, "
+            f"not {shown(self.envid)}",
         )
         if self.submitter:
             parse_address(self.submitter)
-        _check(self.priority is None or is_whole(self.priority, -9, 9), f"priority is -9 to 9, not {self.priority!r}")
-        _check(self.deliver_by_mode in {"R", "N"}, f"deliver_by_mode is R or N, not {self.deliver_by_mode!r}")
+        _check(
+            self.priority is None or is_whole(self.priority, -9, 9), f"priority is -9 to 9, not {shown(self.priority)}"
+        )
+        _check(self.deliver_by_mode in ("R", "N"), f"deliver_by_mode is R or N, not {shown(self.deliver_by_mode)}")
         # RFC 2852 section 4: nine digits; what may only be notified may be late already.
         earliest = 1 if self.deliver_by_mode == "R" else -SECONDS
         _check(
             self.deliver_by is None or is_whole(self.deliver_by, earliest, SECONDS),
-            f"deliver_by is a whole number of seconds from {earliest}, not {self.deliver_by!r}",
+            f"deliver_by is a whole number of seconds from {earliest}, not {shown(self.deliver_by)}",
         )
         _check(
             self.hold_for is None or is_whole(self.hold_for, 1, SECONDS),
-            f"hold_for is a whole number of seconds from 1, not {self.hold_for!r}",
+            f"hold_for is a whole number of seconds from 1, not {shown(self.hold_for)}",
         )
         _check(self.hold_for is None or self.hold_until is None, "hold_for and hold_until exclude each other")
         _check(self.hold_until is None or self.hold_until.tzinfo is not None, "hold_until needs a time zone")
@@ -134,10 +162,13 @@ class RcptOptions:
     original: str | None = None
 
     def __post_init__(self) -> None:
+        # One string would be taken apart into its letters.
+        require("notify", "a list", self.notify, list | tuple | set | frozenset)
         object.__setattr__(self, "notify", tuple(self.notify))
-        known = {"NEVER", "SUCCESS", "FAILURE", "DELAY"}
-        _check(set(self.notify) <= known, f"notify takes {', '.join(sorted(known))}, not {self.notify!r}")
+        known = ("NEVER", "SUCCESS", "FAILURE", "DELAY")
+        _check(all(one in known for one in self.notify), f"notify takes {', '.join(known)}, not {shown(self.notify)}")
         _check("NEVER" not in self.notify or len(self.notify) == 1, "NEVER excludes the other values of notify")
+        require("original", "an address, a string", self.original, str | None)
         if self.original is not None:
             _check(len(self._orcpt(parse_address(self.original))) <= ORCPT, f"original has more than {ORCPT} octets")
 

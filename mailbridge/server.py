@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
 from enum import StrEnum
 from functools import wraps
@@ -15,7 +16,7 @@ from . import urls
 from .auth import Credentials, Mechanism, Secret, TokenProvider, known
 from .errors import SMTPInputError
 from .facts import printable
-from .parameters import is_whole
+from .parameters import is_whole, require, shown
 
 if TYPE_CHECKING:
     import ssl
@@ -69,13 +70,18 @@ class Timeouts:
         return cls(connect=60.0, reply=300.0, content=600.0, send=3600.0)
 
 
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None
+
+
 def is_loopback(host: str) -> bool:
     """The host is this machine, as its name alone shows; nothing is looked up."""
     name = host.strip("[]").rstrip(".").lower()
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
+    address = _address(name)
+    return address.is_loopback if address else name == "localhost" or name.endswith(".localhost")
 
 
 _PORTS = {Security.IMPLICIT: 465, Security.STARTTLS: 587, Security.OPPORTUNISTIC: 25, Security.NONE: 25}
@@ -83,13 +89,19 @@ _LMTP_PORT = 24
 _HOST = re.compile(r"[\w.:%-]+|\[[0-9A-Fa-f:.%\w]+\]")
 
 
+_TEXTS = ("host", "username", "authzid", "minimum_tls")
+_FILES = ("path", "ca_file", "ca_path", "client_cert", "client_key")
+_FLAGS = ("lmtp", "danger_accept_any_certificate", "pipelining", "chunking", "allow_plaintext_auth")
+_OLDEST_TLS = "TLSv1.2"
 _SECRETS = {"password", "client_key_password"}
+# A token in place of its provider is a mistake, and a secret all the same.
+_SHELTERED = _SECRETS | {"token_provider"}
 
 
 def _sheltered(arguments: dict[str, Any]) -> dict[str, Any]:
     """These arguments, secrets as a `Secret`."""
     return {
-        name: Secret(value) if name in _SECRETS and isinstance(value, str | bytes) else value
+        name: Secret(value) if name in _SHELTERED and isinstance(value, str | bytes) else value
         for name, value in arguments.items()
     }
 
@@ -121,13 +133,14 @@ class Server:
 
     Attributes:
         host: Name or address; for a unix socket leave it empty and set `path`.
-        port: 465, 587 or 25 by `security`; 24 for LMTP.
+        port: By default 465, 587 or 25, as `security` says; 24 for LMTP. In a URL the scheme decides, see `from_url`.
         security: How the connection is protected.
         username: Who logs in, if anybody.
         password: The password; kept as a `Secret`.
         token_provider: Called with no argument for an OAuth token, and once more with
             `force_refresh=True` where the server refuses the first one.
-        auth: Mechanisms to try, in order, by name or as `Mechanism`; all that fit where empty.
+        auth: Mechanisms to try, in order, by name or as `Mechanism`; all that fit where empty. A string
+            holds names with commas between them.
         authzid: Log in as `username` on behalf of somebody else.
         lmtp: Speak LMTP (RFC 2033).
         path: A unix socket instead of host and port.
@@ -165,7 +178,7 @@ class Server:
     client_key: str | None = None
     client_key_password: Secret | str | None = field(default=None, repr=False)
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
-    minimum_tls: str = "TLSv1.2"
+    minimum_tls: str = _OLDEST_TLS
     danger_accept_any_certificate: bool = False
     local_hostname: str | None = None
     source_address: tuple[str, int] | None = None
@@ -177,7 +190,11 @@ class Server:
 
     def __post_init__(self) -> None:
         self._set("security", _security(self.security))
-        self._set("auth", known(self.auth))
+        self._set("auth", known(_names(self.auth)))
+        self._set("source_address", _source(self.source_address))
+        for name in _FILES:
+            self._set(name, _file(name, getattr(self, name)))
+        self._check_types()
         self._check_place()
         self._check_limits()
         self._check_tls()
@@ -186,46 +203,93 @@ class Server:
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
+    def _check_types(self) -> None:
+        for name in _TEXTS:
+            require(name, "a string", getattr(self, name), str)
+        for name in _FLAGS:
+            # "False" from the environment is a string, and would be true.
+            require(name, "True or False", getattr(self, name), bool)
+        require("timeouts", "a Timeouts", self.timeouts, Timeouts)
+
     def _check_place(self) -> None:
         if bool(self.host) == bool(self.path):
             raise SMTPInputError("a server needs a host, or the path of a unix socket, and not both")
-        if self.host and not _HOST.fullmatch(self.host):
-            raise SMTPInputError(f"{printable(repr(self.host))} is not a host name or an address")
-        if self.path and "\0" in self.path:
-            raise SMTPInputError("the path of a unix socket must not hold NUL")
-        if self.path:
-            self._set("security", Security.NONE)  # nobody stands between two processes of one machine
+        if self.host:
+            _check_host(self.host)
+        else:
+            self._check_path()
         if self.port == 0 and self.host:
             self._set("port", _LMTP_PORT if self.lmtp else _PORTS[self.security])
         if not is_whole(self.port, 0, 65_535):
-            raise SMTPInputError(f"a port is a number from 1 to 65535, not {self.port!r}")
-        if self.local_hostname is not None and not re.fullmatch(r"[!-~]+", self.local_hostname):
-            raise SMTPInputError(f"local_hostname is one word of ASCII, not {printable(repr(self.local_hostname))}")
+            raise SMTPInputError(f"a port is a number from 1 to 65535, not {shown(self.port)}")
+        if self.local_hostname is not None:
+            require("local_hostname", "a string", self.local_hostname, str)
+            if not re.fullmatch(r"[!-~]+", self.local_hostname):
+                raise SMTPInputError(f"local_hostname is one word of ASCII, not {shown(self.local_hostname)}")
+
+    def _check_path(self) -> None:
+        ignored = self._tls_options() + ["ssl_context"] * (self.ssl_context is not None)
+        # Nobody can tell whether the default, STARTTLS, was asked for.
+        if self.security in {Security.IMPLICIT, Security.OPPORTUNISTIC}:
+            ignored.append(f"security={self.security}")
+        if ignored:
+            raise SMTPInputError(f"a unix socket (path) has no TLS: leave out {', '.join(ignored)}")
+        self._set("security", Security.NONE)  # nobody stands between two processes of one machine
 
     def _check_limits(self) -> None:
         if not is_whole(self.max_recipients, 1):
-            raise SMTPInputError(f"max_recipients is a number from 1, not {self.max_recipients!r}")
-        if not isinstance(self.timeouts, Timeouts):
-            raise SMTPInputError(f"timeouts is a Timeouts, not {self.timeouts!r}")
+            raise SMTPInputError(f"max_recipients is a number from 1, not {shown(self.max_recipients)}")
 
     def _check_tls(self) -> None:
-        if self.minimum_tls not in {"TLSv1.2", "TLSv1.3"}:
-            raise SMTPInputError(f"minimum_tls is TLSv1.2 or TLSv1.3, not {self.minimum_tls!r}")
+        if self.minimum_tls not in {_OLDEST_TLS, "TLSv1.3"}:
+            raise SMTPInputError(f"minimum_tls is {_OLDEST_TLS} or TLSv1.3, not {shown(self.minimum_tls)}")
         if self.client_key and not self.client_cert:
             raise SMTPInputError("client_key without client_cert")
-        options = ("ca_file", "ca_path", "client_cert", "danger_accept_any_certificate")
-        given = [name for name in options if getattr(self, name)]
-        if self.ssl_context is not None and given:
+        if self.ssl_context is None:
+            return
+        # Its class lives in a module that this floor does not import.
+        if not hasattr(self.ssl_context, "wrap_socket"):
+            raise SMTPInputError(f"ssl_context is an ssl.SSLContext, not {shown(self.ssl_context)}")
+        if given := self._tls_options():
             raise SMTPInputError(f"ssl_context and {', '.join(given)} exclude each other: set them on the context")
+
+    def _tls_options(self) -> list[str]:
+        """The options of TLS that were given, the context apart."""
+        names = (*_FILES[1:], "client_key_password", "danger_accept_any_certificate")
+        given = [name for name in names if getattr(self, name)]
+        return given + ["minimum_tls"] * (self.minimum_tls != _OLDEST_TLS)
 
     def _check_credentials(self) -> None:
         for name in _SECRETS:
-            if not isinstance(getattr(self, name), Secret | None):
-                raise SMTPInputError(f"{name} is a string, not {type(getattr(self, name)).__name__}")
+            require(name, "a string", getattr(self, name), Secret | None)
+        require("token_provider", "a function that gives a token", self.token_provider, Callable | None)
         if self.password is not None and self.token_provider is not None:
             raise SMTPInputError("password and token_provider exclude each other")
-        if (self.password is not None or self.token_provider is not None) and not self.username:
+        if self._holds != "nothing" and not self.username:
             raise SMTPInputError("a password or token_provider without a username")
+        for name in ("username", "authzid"):
+            # RFC 4616 section 2: NUL separates the fields; XOAUTH2 does the same with SOH. Some providers
+            # take a key for the user name, so it is not repeated.
+            if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", getattr(self, name)):
+                raise SMTPInputError(f"{name} must not hold control characters or halves of surrogates")
+        self._check_mechanisms()
+        self._check_secrecy()
+
+    @property
+    def _holds(self) -> str:
+        """What the account has, as in `Mechanism.takes`."""
+        return "token" if self.token_provider else "password" if self.password is not None else "nothing"
+
+    def _check_mechanisms(self) -> None:
+        if not self.username or any(one.takes in {self._holds, "nothing"} for one in self.mechanisms):
+            return
+        if self._holds == "nothing":
+            raise SMTPInputError("a username without password or token_provider; only auth=('EXTERNAL',) needs neither")
+        if self.mechanisms:
+            names = ", ".join(printable(one.name) for one in self.mechanisms)
+            raise SMTPInputError(f"auth names {names}, and this account has a {self._holds}, which none of them takes")
+
+    def _check_secrecy(self) -> None:
         if self.wants_login and self.security is Security.OPPORTUNISTIC:
             raise SMTPInputError("opportunistic TLS never carries credentials: use starttls or implicit")
         if self.wants_login and self.security is Security.NONE and not self.may_log_in_plainly:
@@ -265,8 +329,9 @@ class Server:
 
         Args:
             url: Such as "smtp+starttls://user:secret@mail.example.com:587?max_recipients=100".
-                `smtps://` is implicit TLS, `smtp+starttls://` and `submission://` require STARTTLS,
-                `smtp://` requires it unless the host is this machine, `lmtp://host:24` and
+                `smtps://` is implicit TLS (port 465 where none is given), `smtp+starttls://` and
+                `submission://` require STARTTLS (587), `smtp://` requires it unless the host is this
+                machine (25; 465 with `security=implicit`), `lmtp://host` (24) and
                 `lmtp:///path/to/socket` speak LMTP. User and password are percent-decoded.
             **options: Attributes that a URL cannot say, such as `token_provider`.
 
@@ -275,7 +340,7 @@ class Server:
         """
         options = _sheltered(options)
         try:
-            attributes = urls.parse(url)
+            attributes = urls.parse(url, options.get("security"))
         except SMTPInputError as error:
             # A traceback that shows local variables must not show the password in the URL (WIRE.md S16).
             raise error.with_traceback(None) from None
@@ -292,5 +357,44 @@ def _security(value: str) -> Security:
     try:
         return Security(value)
     except ValueError:
-        allowed = ", ".join(Security)
-        raise SMTPInputError(f"security is one of {allowed}, not {printable(repr(value))}") from None
+        raise SMTPInputError(f"security is one of {', '.join(Security)}, not {shown(value)}") from None
+
+
+def _names(auth: object) -> Sequence[str | Mechanism]:
+    if isinstance(auth, str):
+        return urls.to_names(auth)
+    if not isinstance(auth, list | tuple):
+        raise SMTPInputError(f"auth is a list of mechanisms, not {shown(auth)}")
+    return auth
+
+
+def _source(address: object) -> tuple[str, int] | None:
+    match address:
+        case None:
+            return None
+        # An empty name: any address of this machine.
+        case (str(host), int(port)) if (not host or _HOST.fullmatch(host)) and is_whole(port, 0, 65_535):
+            return host, port
+    raise SMTPInputError(f"source_address is an address and a port (0 for any), not {shown(address)}")
+
+
+def _file(name: str, value: Any) -> str | None:
+    if value is None and name != "path":
+        return None
+    try:
+        text = os.fspath(value)
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or "\0" in text:
+        raise SMTPInputError(f"{name} is a path, a string without NUL, not {shown(value)}")
+    return text
+
+
+def _check_host(host: str) -> None:
+    if re.search("[@/]", host):
+        # Perhaps a URL with its password: it is not repeated.
+        raise SMTPInputError("host is the name or address alone; a URL is for Server.from_url")
+    if not _HOST.fullmatch(host) or (":" in host and not _address(host)):
+        found = re.fullmatch(r"(?:[^:]+|\[.*\]):([0-9]{1,5})", host)
+        hint = f": give the port as port={found[1]}" if found else ""
+        raise SMTPInputError(f"{shown(host)} is not a host name or an address{hint}")

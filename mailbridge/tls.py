@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,7 +15,7 @@ from typing import Any
 from .auth import Secret
 from .errors import SMTPInputError
 from .facts import Phase, printable
-from .logs import logger
+from .logs import emit
 from .server import Security, Server
 
 
@@ -47,23 +50,41 @@ def _context(
     files: tuple[tuple[str | None, int], ...], key_password: Secret | None, minimum: str, verify: bool
 ) -> ssl.SSLContext:
     ca_file, ca_path, client_cert, client_key = (name for name, _ in files)
-    try:
+    with _naming(ca_path=ca_path):
+        if ca_path:
+            next(Path(ca_path).iterdir(), None)  # OpenSSL says nothing about a directory that is not there
+    with _naming(ca_file=ca_file):
         # With a CA of the caller's own the system's are not trusted beside it.
         context = ssl.create_default_context(cafile=ca_file, capath=ca_path)
-        if client_cert:
-            secret = key_password.reveal if key_password else None
-            context.load_cert_chain(client_cert, client_key, secret)
-    except (OSError, ssl.SSLError) as error:
-        named = ", ".join(name for name, _ in files if name)
-        complaint = f"certificates or keys of {named or 'the system'} cannot be used: {error}"
-        raise SMTPInputError(complaint, phase=Phase.TLS) from error
+    if client_cert:
+        _load_client(context, client_cert, client_key, key_password)
     # RFC 8996: TLS 1.0 and 1.1 are no more. RFC 8314 section 4: verify.
     context.minimum_version = ssl.TLSVersion[minimum.replace(".", "_")]
     if not verify:
-        logger.warning("TLS certificates are not verified: anybody on the way can read mail and password")
+        emit(logging.WARNING, "TLS certificates are not verified: anybody on the way can read mail and password")
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+@contextmanager
+def _naming(**files: str | None) -> Iterator[None]:
+    """Say which file it is that cannot be used."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        named = " with ".join(f"{option} ({printable(name)})" for option, name in files.items() if name)
+        complaint = f"{named or 'the CA certificates of the system'} cannot be used: {error}"
+        raise SMTPInputError(complaint, phase=Phase.TLS) from error
+
+
+def _load_client(context: ssl.SSLContext, cert: str, key: str | None, password: Secret | None) -> None:
+    with _naming(client_cert=cert):
+        Path(cert).open("rb").close()
+    with _naming(client_key=key):
+        Path(key or cert).open("rb").close()
+    with _naming(client_cert=cert, client_key=key):
+        context.load_cert_chain(cert, key, password.reveal if password else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,12 @@ from .tls import speaks_plain_text
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
+# What the `ssl` module sets on its own errors.
+_TLS_FACTS = ("library", "reason", "verify_code", "verify_message")
+# How the complaint begins that the drivers raise for what is no token.
+_NO_TOKEN = "a token is str, bytes or Secret"
+
+
 class SMTPNameError(SMTPUnreachableError, socket.gaierror):
     """The server's name could not be resolved."""
 
@@ -29,6 +35,17 @@ class SMTPNameError(SMTPUnreachableError, socket.gaierror):
     def temporary(self) -> bool:
         """The resolver may know more later; that there is no such name will not change."""
         return self.errno not in _NO_SUCH_NAME
+
+
+class SMTPTokenError(SMTPException):
+    """The caller's token provider failed, or gave what is no token."""
+
+    passing = False
+
+    @property
+    def temporary(self) -> bool:
+        """Whoever gives the tokens could not be reached; any other failure will be the same again."""
+        return self.passing
 
 
 class SMTPHandshakeError(SMTPSecurityError, ssl.SSLError):
@@ -44,6 +61,11 @@ def translated(error: OSError, phase: Phase | None, server: Server) -> SMTPExcep
     made = _made(error, phase, server)
     made.phase = phase
     made.errno, made.strerror = error.errno, error.strerror
+    if isinstance(made, ssl.SSLError):
+        # An `except ssl.SSLError` that was written for the standard library reads these.
+        for fact in _TLS_FACTS:
+            if hasattr(error, fact):
+                setattr(made, fact, getattr(error, fact))
     return made
 
 
@@ -98,7 +120,13 @@ def timeout(phase: Phase | None, server: Server) -> SMTPTimeoutError:
 
 
 def token_failure(error: Exception) -> SMTPException:
-    """The caller's token provider raised this."""
-    return SMTPException(
-        f"the token provider failed: {type(error).__name__}", phase=Phase.AUTH, advice="See the error's cause"
-    )
+    """The caller's token provider raised this, or gave what is no token.
+
+    The words of a provider's error stay in the cause: they may hold the token.
+    """
+    # Ours, of the drivers, names a type and no value.
+    ours = isinstance(error, TypeError) and str(error).startswith(_NO_TOKEN)
+    words = str(error) if ours else type(error).__name__
+    made = SMTPTokenError(f"the token provider failed: {words}", phase=Phase.AUTH, advice="See the error's cause")
+    made.passing = isinstance(error, TimeoutError | ConnectionError)
+    return made

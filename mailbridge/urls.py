@@ -14,13 +14,13 @@ from .facts import printable
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
-# scheme → (security, LMTP). None: STARTTLS, but plain text where the host is this machine.
-SCHEMES: Mapping[str, tuple[str | None, bool]] = {
-    "smtp": (None, False),
-    "smtps": ("implicit", False),
-    "smtp+starttls": ("starttls", False),
-    "submission": ("starttls", False),
-    "lmtp": (None, True),
+# scheme → (security, LMTP, port). None: STARTTLS, but plain text where the host is this machine.
+SCHEMES: Mapping[str, tuple[str | None, bool, int]] = {
+    "smtp": (None, False, 25),
+    "smtps": ("implicit", False, 465),
+    "smtp+starttls": ("starttls", False, 587),
+    "submission": ("starttls", False, 587),
+    "lmtp": (None, True, 24),
 }
 
 # An "@" behind the host would mean a password with a "/" or "?" in it: parts of it must not be taken for another
@@ -85,8 +85,12 @@ OPTIONS: Mapping[str, Callable[[str], Any]] = {
 TIMEOUTS = {f"timeout_{name}": name for name in ("connect", "reply", "content", "send")}
 
 
-def parse(url: str) -> dict[str, Any]:
+def parse(url: str, security: str | None = None) -> dict[str, Any]:
     """Take a URL apart into the attributes of a `Server`.
+
+    Args:
+        url: The URL.
+        security: What is said beside the URL, where the scheme and the options leave it open.
 
     Returns:
         Attributes by name; the password as a Secret, timeouts as a mapping, security as a
@@ -109,11 +113,14 @@ def parse(url: str) -> dict[str, Any]:
             f"a server URL is {scheme}://[user[:password]@]host[:port][?option=value&...]; "
             "elsewhere write @ / ? # and % as %40 %2F %3F %23 %25"
         )
-    security, lmtp = SCHEMES[scheme]
+    scheme_says, lmtp, port = SCHEMES[scheme]
     attributes: dict[str, Any] = {"lmtp": lmtp, **_place(found["place"], _decoded(found["path"] or ""), lmtp=lmtp)}
-    if security:
-        attributes["security"] = security
-    attributes |= _query(found["query"] or "", scheme_says=security)
+    if scheme_says:
+        attributes["security"] = scheme_says
+    attributes |= _query(found["query"] or "", scheme_says=scheme_says)
+    if attributes.get("port") == 0:
+        tls_at_once = scheme == "smtp" and attributes.get("security", security) == "implicit"
+        attributes["port"] = SCHEMES["smtps"][2] if tls_at_once else port
     return attributes | _userinfo(found["user"])
 
 
@@ -152,19 +159,24 @@ def _query(query: str, scheme_says: str | None) -> dict[str, Any]:
         # A "+" stays a "+": these are paths and names, not the fields of a form.
         name, _, text = item.partition("=")
         name, text = _decoded(name), _decoded(text)
-        if name in TIMEOUTS:
-            timeouts[TIMEOUTS[name]] = _value(name, text, to_seconds)
-        elif name in OPTIONS:
-            taken[name] = _value(name, text, OPTIONS[name])
-        else:
+        read = to_seconds if name in TIMEOUTS else OPTIONS.get(name)
+        if read is None:
             allowed = ", ".join(sorted({*OPTIONS, *TIMEOUTS}))
             raise SMTPInputError(f"unknown option {printable(repr(name), 60)} in a server URL; allowed are {allowed}")
+        if name in taken or TIMEOUTS.get(name) in timeouts:
+            raise SMTPInputError(f"the option {name} stands twice in a server URL")
+        if name in TIMEOUTS:
+            timeouts[TIMEOUTS[name]] = _value(name, text, read)
+        else:
+            taken[name] = _value(name, text, read)
     if scheme_says and taken.get("security", scheme_says) != scheme_says:
         raise SMTPInputError(f"the scheme says {scheme_says}, the option security={taken['security']}: leave one out")
     return taken | ({"timeouts": timeouts} if timeouts else {})
 
 
 def _value(name: str, text: str, read: Callable[[str], Any]) -> Any:
+    if not text:
+        raise SMTPInputError(f"the option {name} has no value in a server URL: leave it out, or say {name}=...")
     try:
         return read(text)
     except ValueError as error:

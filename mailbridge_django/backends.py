@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections.abc import Iterable
 from os import PathLike
@@ -10,6 +11,7 @@ from typing import Any
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.functional import cached_property
 
 from mailbridge import (
     Client,
@@ -25,10 +27,13 @@ from mailbridge import (
 )
 
 from . import conf
-from .messages import UNFIT, mail_object, unsent
+from .messages import mail_object, unsent
 from .signals import announce
 
 logger = logging.getLogger("mailbridge.django")
+
+# Hooks of Django's own backend that nothing here would call.
+_STRANGE = ("connection_class", "prep_address")
 
 
 class Backend(BaseEmailBackend):
@@ -61,7 +66,8 @@ class Backend(BaseEmailBackend):
 
     Raises:
         ValueError: `use_tls` and `use_ssl` together.
-        ImproperlyConfigured: Another setting is wrong; InvalidMailer in MAILERS.
+        ImproperlyConfigured: Another setting is wrong; InvalidMailer in MAILERS. A subclass has
+            `connection_class` or `prep_address`, hooks of Django's own backend that are not here.
     """
 
     host: str
@@ -108,11 +114,38 @@ class Backend(BaseEmailBackend):
         self.fail_silently = fail_silently
         self.connection: Client | None = None
         self._lock = threading.Lock()
-        self.port = self.server.port
+        if ignored := [name for name in _STRANGE if hasattr(type(self), name)]:
+            raise conf.wrong(f"{type(self).__name__}.{ignored[0]} would count for nothing: it is smtplib's", alias)
+        # Not through `server`: a subclass's `ssl_context` may need what its constructor sets after this one.
+        self.port = self._server({}).port
 
     @property
     def server(self) -> Server:
         """Where mail goes, by the attributes as they are now."""
+        protected = self.use_tls or self.use_ssl
+        if protected and ("ssl_context" in self.__dict__ or type(self).ssl_context is not Backend.ssl_context):
+            try:
+                return self._server({"ssl_context": self.ssl_context})
+            except OSError as error:
+                raise conf.wrong(f"{type(self).__name__}.ssl_context: {error}", self.alias) from error
+        return self._server({"ca_file": self.ca_file, "client_cert": self.ssl_certfile, "client_key": self.ssl_keyfile})
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        """A context that verifies, as `ca_file`, `ssl_certfile` and `ssl_keyfile` say.
+
+        A subclass may return another one, or change this one: it is not shared. An assigned one counts too.
+
+        Raises:
+            OSError: A file cannot be read, or holds nothing of use.
+        """
+        context = ssl.create_default_context(cafile=self.ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+        if self.ssl_certfile:
+            context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
+        return context
+
+    def _server(self, tls: dict[str, Any]) -> Server:
         if self.use_ssl and self.use_tls:
             raise conf.exclusive(self.alias)
         # As in Django, nobody logs in with half of the credentials.
@@ -124,11 +157,9 @@ class Backend(BaseEmailBackend):
                 security=self._security,
                 username=self.username if logs_in else "",
                 password=self.password if logs_in else None,
-                ca_file=self.ca_file,
-                client_cert=self.ssl_certfile,
-                client_key=self.ssl_keyfile,
                 timeouts=self._timeouts,
                 allow_plaintext_auth=self.allow_plaintext_auth,
+                **tls,
             )
         except SMTPInputError as error:
             raise conf.wrong(str(error), self.alias) from error
@@ -181,21 +212,20 @@ class Backend(BaseEmailBackend):
 
         A message that fails does not keep back the next one; a failure to connect, to secure the
         connection or to log in ends the batch. Receipt, record and signals of every message come
-        before anything is raised. A message without recipients is passed over.
+        before anything is raised. A message without recipients is passed over: it has an empty receipt.
 
         Returns:
             How many messages were accepted, each for at least one recipient.
 
         Raises:
             SMTPException: The first failure, with the receipts of the whole batch in `receipts`.
-            Exception: The same, where the first failure was a message that Django could not build.
+            Exception: The same, where the first failure was a message that could not be built.
         """
-        messages = [message for message in email_messages or () if message.recipients()]
         receipts: list[Receipt] = []
         client = self.connection or self._client()
         lost: SMTPException | None = None
         try:
-            for message in messages:
+            for message in list(email_messages or ()):
                 receipt = unsent(message, lost) if lost else self._send(client, message)
                 self._report(message, receipt)
                 receipts.append(receipt)
@@ -215,8 +245,10 @@ class Backend(BaseEmailBackend):
     def _send(self, client: Client, message: EmailMessage) -> Receipt:
         try:
             mail = mail_object(message)
-        except UNFIT as error:
+        except Exception as error:  # noqa: BLE001 - a template, a file, a subclass: anybody's code may run here
             return unsent(message, error)
+        if mail is None:
+            return unsent(message, None)
         try:
             # Threads may share a backend that is open; nobody's receivers run under the lock.
             with self._lock:
@@ -231,11 +263,13 @@ class Backend(BaseEmailBackend):
 
     def _report(self, message: EmailMessage, receipt: Receipt) -> None:
         self._record(message, receipt)
-        announce(type(self), message, receipt, self.alias)
+        if receipt.results or receipt.error:
+            announce(type(self), message, receipt, self.alias)
 
     def _record(self, message: EmailMessage, receipt: Receipt) -> None:
         message.mailbridge_receipt = receipt  # type: ignore[attr-defined]  # ours to add
-        log_receipt(receipt, to=logger, extra={"alias": self.alias})
+        if receipt.results or receipt.error:
+            log_receipt(receipt, to=logger, extra={"alias": self.alias})
 
 
 def _without_session(receipt: Receipt) -> SMTPException | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from mailbridge import Secret
+from mailbridge import Secret, Server, SMTPInputError
 
 # The options of Django's own backend, and the setting behind each where MAILERS is not used.
 DJANGO = {
@@ -25,6 +26,7 @@ DJANGO = {
 }
 # Our own: constructor arguments, OPTIONS, and for all mailers the keys of the setting MAILBRIDGE.
 OURS = ("ca_file", "allow_plaintext_auth")
+_FILES = ("ssl_certfile", "ssl_keyfile", "ca_file")
 
 # What comes from the environment is a string, and "False" is not true.
 _FLAGS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0", ""), False)
@@ -47,9 +49,15 @@ def gather(alias: str | None, given: Mapping[str, object]) -> dict[str, Any]:
         ImproperlyConfigured: A value that is wrong; InvalidMailer where there is an alias.
     """
     ours = _ours(alias)
-    options = {name: _value(alias, name, given[name], ours) for name in (*DJANGO, *OURS)}
-    if alias is not None and not options["host"]:
+    if alias is not None and not given["host"]:
         raise wrong("OPTIONS must define 'host'.", alias)
+    found = {name: _value(alias, name, given[name], ours) for name in (*DJANGO, *OURS)}
+    options = {name: value for name, (_, value) in found.items()}
+    if options["ssl_keyfile"] and not options["ssl_certfile"]:
+        raise wrong(f"{found['ssl_keyfile'][0]} without {found['ssl_certfile'][0]}", alias)
+    if options["use_tls"] or options["use_ssl"]:
+        for name in _FILES:
+            _check_file(alias, *found[name])
     return options
 
 
@@ -80,7 +88,8 @@ def _ours(alias: str | None) -> Mapping[str, object]:
     return ours
 
 
-def _value(alias: str | None, name: str, given: object, ours: Mapping[str, object]) -> object:
+def _value(alias: str | None, name: str, given: object, ours: Mapping[str, object]) -> tuple[str, Any]:
+    """Where an option's value stands, and the value as it is read there."""
     place, value = f"OPTIONS[{name!r}]" if alias is not None else name, given
     if given is None and name in ours:
         place, value = f"MAILBRIDGE[{name!r}]", ours[name]
@@ -89,10 +98,27 @@ def _value(alias: str | None, name: str, given: object, ours: Mapping[str, objec
         place = DJANGO[name]
         value = getattr(settings, place)
     try:
-        return _READERS[name](value)
+        return place, _READERS[name](value)
+    except SMTPInputError as error:
+        raise wrong(f"{place}: {error}", alias) from None
     except ValueError as error:
         shown = "" if name == "password" else f", not {value!r}"
         raise wrong(f"{place} is {error}{shown}", alias) from None
+
+
+def _check_file(alias: str | None, place: str, name: str | None) -> None:
+    try:
+        if name:
+            Path(name).open("rb").close()
+    except (OSError, ValueError) as error:
+        raise wrong(f"{place} cannot be read: {error}", alias) from error
+
+
+def _host(value: object) -> str:
+    host = _text(value)
+    if not host:
+        raise ValueError("a host name or an address")
+    return Server(host).host
 
 
 def _text(value: object) -> str:
@@ -142,7 +168,7 @@ def _file(value: object) -> str | None:
 
 
 _READERS: dict[str, Callable[[object], object]] = {
-    "host": _text,
+    "host": _host,
     "port": _port,
     "username": _text,
     "password": _secret,

@@ -13,10 +13,6 @@ from django.utils.encoding import force_str
 
 from mailbridge import MailObject, Receipt, RecipientResult, SMTPInputError, State, with_a_labels
 
-# What a message raises that holds a wrong value: a line end in a header (BadHeaderError is a
-# ValueError), an unknown charset, an attachment that is none. Anything else is not about the message.
-UNFIT = (AttributeError, LookupError, TypeError, ValueError)
-
 # The attributes that Django writes addresses from.
 _ADDRESSES = ("from_email", "to", "cc", "reply_to")
 
@@ -26,14 +22,16 @@ def envelope(message: EmailMessage) -> tuple[str, list[str]]:
     return force_str(message.from_email), [force_str(recipient) for recipient in message.recipients()]
 
 
-def mail_object(message: EmailMessage) -> MailObject:
-    """Render a message for the core.
+def mail_object(message: EmailMessage) -> MailObject | None:
+    """Render a message for the core; None where it has no recipients.
 
     Raises:
         SMTPInputError: It has no sender.
-        Exception: One of `UNFIT`, from Django.
+        Exception: Whatever Django or the message's own code raises while the message is built.
     """
     sender, recipients = envelope(message)
+    if not recipients:
+        return None
     if not sender.strip():
         raise SMTPInputError('from_email is empty; "<>" is the null sender')
     return MailObject(_rendered(message), sender, recipients)
@@ -60,11 +58,14 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def unsent(message: EmailMessage, why: Exception) -> Receipt:
+def unsent(message: EmailMessage, why: Exception | None) -> Receipt:
     """The receipt of a message that never reached a server."""
-    sender, recipients = envelope(message)
+    try:
+        sender, recipients = envelope(message)
+    except Exception as error:  # noqa: BLE001 - addresses that nobody can read, such as a `to` that is a string
+        return Receipt("", {}, error=why or error)
     return Receipt(
         sender,
         {recipient: RecipientResult(recipient, State.NOT_SENT, error=why) for recipient in recipients},
-        error=why,
+        error=why if recipients else None,
     )

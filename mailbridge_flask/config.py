@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,11 @@ class Settings:
         values = {key: value for key, value in config.items() if value is not None and value != ""}
         use_ssl = _flag(values, "MAIL_USE_SSL")
         return cls(
-            server=_text(values, "MAIL_SERVER") or "127.0.0.1",
+            server=_host(values, "MAIL_SERVER") or "127.0.0.1",
             port=_whole(values, "MAIL_PORT", 1, 65_535) or (IMPLICIT_TLS_PORT if use_ssl else 25),
             use_tls=_flag(values, "MAIL_USE_TLS"),
             use_ssl=use_ssl,
-            debug=_flag(values, "MAIL_DEBUG") if "MAIL_DEBUG" in values else debug,
+            debug=_level(values, "MAIL_DEBUG") if "MAIL_DEBUG" in values else debug,
             username=_text(values, "MAIL_USERNAME"),
             password=_secret(values, "MAIL_PASSWORD"),
             default_sender=_sender(values, "MAIL_DEFAULT_SENDER"),
@@ -83,6 +84,23 @@ class Settings:
             timeout=_seconds(values, "MAIL_TIMEOUT"),
             ca_file=_file(values, "MAIL_CA_FILE"),
         )
+
+    def changed(self, name: str, value: object) -> Settings:
+        """These settings with another value, read as that of its key.
+
+        Args:
+            name: An attribute, such as "default_sender".
+            value: What its key, MAIL_DEFAULT_SENDER, could say.
+
+        Raises:
+            AttributeError: There is no such setting.
+            SMTPInputError: A value that the key does not take.
+        """
+        if name not in {one.name for one in fields(self)}:
+            raise AttributeError(f"there is no mail setting {name!r}")
+        key = "MAIL_SUPPRESS_SEND" if name == "suppress" else f"MAIL_{name.upper()}"
+        read = Settings.of({key: value})
+        return replace(self, **{name: getattr(read, name)})
 
     @property
     def spelled_sender(self) -> str | None:
@@ -143,6 +161,14 @@ def _flag(values: Mapping[str, Any], key: str) -> bool:
     return word in _YES
 
 
+def _level(values: Mapping[str, Any], key: str) -> bool:
+    """Flask-Mail hands a number to smtplib, where 2 says more than 1; here each says everything."""
+    value = values[key]
+    if isinstance(value, int | str) and (word := str(value).strip()).isdecimal():
+        return int(word) > 0
+    return _flag(values, key)
+
+
 def _whole(values: Mapping[str, Any], key: str, least: int, most: int | None) -> int | None:
     value = values.get(key)
     if value is None:
@@ -174,6 +200,13 @@ def _text(values: Mapping[str, Any], key: str) -> str | None:
         return str(value)
     if value is not None and not isinstance(value, str):
         raise _wrong(key, value, "a string is allowed")
+    return value
+
+
+def _host(values: Mapping[str, Any], key: str) -> str | None:
+    value = _text(values, key)
+    if value and (port := re.fullmatch(r"[^:]+:([0-9]{1,5})", value)):
+        raise _wrong(key, value, f"a name or an address alone is allowed; say MAIL_PORT={port[1]}")
     return value
 
 

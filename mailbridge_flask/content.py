@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from email.charset import Charset
 from email.encoders import encode_7or8bit, encode_base64
+from email.errors import CharsetError
 from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
 from email.mime.nonmultipart import MIMENonMultipart
@@ -17,6 +19,9 @@ from .sanitize import force_text
 
 # RFC 5322 section 2.1.1: octets of a line. Text with longer ones is encoded.
 LINE = 998
+
+# What email.charset does not know, and Python programs say.
+_SPELLINGS = {"utf8": "utf-8", "latin1": "iso-8859-1"}
 
 _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;[^\x00-\x1f\x7f]*)?", re.ASCII)
 
@@ -97,12 +102,27 @@ def _guessed(filename: str | None, data: object) -> str:
     return "text/plain" if isinstance(data, str) and not encoding else "application/octet-stream"
 
 
+def charset_name(charset: str | None) -> str:
+    """What mail calls a charset: Python's "latin-1" is iso-8859-1, and shift_jis travels as iso-2022-jp.
+
+    Raises:
+        SMTPInputError: Nobody calls one so.
+    """
+    name = charset or "utf-8"
+    try:
+        return _SPELLINGS.get(name.lower()) or Charset(name).output_charset or name
+    except CharsetError:
+        raise SMTPInputError(f"{printable(repr(name), 100)} is not a charset") from None
+
+
 def text(words: object, subtype: str, charset: str) -> MIMEBase:
     """Write a text as a part, readable as it stands where its lines are short enough.
 
     Raises:
         SMTPInputError: The charset is unknown, or does not hold the text.
     """
+    # What a lazy text raises is its own matter, and no complaint about the charset.
+    words = words if isinstance(words, bytes) else str(words)
     try:
         octets = force_text(words).encode(charset)
         lines_stand = "\r\n".encode(charset) == b"\r\n"

@@ -67,6 +67,11 @@ class Mail:
         states = list(self._states.values())
         return states[0] if len(states) == 1 else None
 
+    @property
+    def app(self) -> Flask | None:
+        """The app of `state`, or None."""
+        return self.state.app if self.state else None
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or (state := self.state) is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -81,7 +86,7 @@ class Mail:
         raise RuntimeError("this Mail serves no app: call mail.init_app(app) first")
 
     def connect(self) -> Connection:
-        """Begin a connection for several messages; it is made when the first one is sent."""
+        """A connection for several messages: made by `with`, or else when the first one is sent."""
         return self._state.connect()
 
     def send(self, message: Message) -> Receipt | None:

@@ -18,6 +18,10 @@ class BadHeaderError(SMTPInputError):
     """A header field, or what goes into one, holds a line end: it would begin another field."""
 
 
+class MissingError(SMTPInputError, AssertionError):
+    """A message without a sender or without recipients: Flask-Mail asserts that they are there."""
+
+
 def complaint(
     addresses: Iterable[tuple[str, str]], values: Iterable[tuple[str, str]], names: Iterable[str]
 ) -> str | None:

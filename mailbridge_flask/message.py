@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from email.message import Message as MIMEMessage
 from email.policy import SMTPUTF8
 from email.utils import formatdate, make_msgid
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 from mailbridge import MailObject, Receipt, SMTPException, SMTPInputError, printable
 
 from .config import Settings
-from .content import Attachment, assembled
-from .headers import BadHeaderError, complaint, unfolded
+from .content import Attachment, assembled, charset_name
+from .headers import BadHeaderError, MissingError, complaint, unfolded
 from .options import mail_options as typed_mail_options
 from .options import rcpt_options as typed_rcpt_options
 from .sanitize import (
@@ -59,7 +60,6 @@ class Message:
         rcpt_options: ESMTP parameters of each RCPT, such as "NOTIFY=FAILURE".
 
     Attributes:
-        msgId: The Message-ID.
         mailbridge_receipt: What became of it, once it was sent; None before, and where sending is suppressed.
 
     Raises:
@@ -105,8 +105,12 @@ class Message:
         self.extra_headers = extra_headers
         self.mail_options = list(mail_options or [])
         self.rcpt_options = list(rcpt_options or [])
-        self.msgId = make_msgid(domain=_domain(self.sender))
         self.mailbridge_receipt: Receipt | None = None
+
+    @cached_property
+    def msgId(self) -> str:  # noqa: N802 - Flask-Mail's name
+        """The Message-ID. It is chosen when it is first asked for: by then the sender is known."""
+        return make_msgid(domain=_domain(self.sender))
 
     @property
     def html(self) -> str | None:
@@ -152,6 +156,10 @@ class Message:
         """A line end stands where it would begin another header field."""
         return self._complaint() is not None
 
+    def is_bad_headers(self) -> bool:
+        """The old name of `has_bad_headers`."""
+        return self.has_bad_headers()
+
     def _complaint(self) -> str | None:
         names = [*(self.extra_headers or {}), *(name for file in self.attachments for name in file.headers)]
         return complaint(self._addresses(), self._values(), names)
@@ -186,7 +194,7 @@ class Message:
         if ascii_names is None:
             settings = Message.here()
             ascii_names = settings is not None and settings.ascii_attachments
-        charset = self.charset or "utf-8"
+        charset = charset_name(self.charset)
         whole = assembled(self.body, self.alts, self.attachments, charset=charset, ascii_names=ascii_names)
         fields = dict(self._fields(charset))
         for name, value in fields.items():
@@ -216,7 +224,7 @@ class Message:
 
     def _from(self) -> Mailbox:
         if not self.sender:
-            raise SMTPInputError("the message has no sender: give one, or set MAIL_DEFAULT_SENDER")
+            raise MissingError("the message has no sender: give one, or set MAIL_DEFAULT_SENDER")
         return self.sender
 
     def as_bytes(self) -> bytes:
@@ -226,7 +234,7 @@ class Message:
 
     def as_string(self) -> str:
         """Write it as text, with CRLF line ends."""
-        return self.as_bytes().decode(self.charset or "utf-8", "replace")
+        return self.as_bytes().decode(charset_name(self.charset), "replace")
 
     def __bytes__(self) -> bytes:
         return self.as_bytes()
@@ -254,7 +262,7 @@ class Message:
             divided(mailbox)
         recipients = self.envelope()
         if not recipients:
-            raise SMTPInputError("the message has no recipients")
+            raise MissingError("the message has no recipients")
         asked = typed_rcpt_options(self.rcpt_options)
         return MailObject(
             content,

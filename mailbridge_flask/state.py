@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, Any, Self
 
 from mailbridge import Client, MailObject, Receipt, RecipientResult, SMTPException, State, log_receipt
@@ -26,7 +26,8 @@ logger = logging.getLogger("mailbridge.flask")
 class MailState:
     """What `app.extensions["mail"]` is: the settings of one app, and the verbs on them.
 
-    Flask-Mail's names of the settings (`server`, `default_sender`, ...) are read through it.
+    Flask-Mail's names of the settings (`server`, `default_sender`, ...) are read and set through it; a value is
+    read as that of its key in the configuration, and holds from the next message or connection on.
     """
 
     __slots__ = ("__weakref__", "_app", "_suppress", "_was_testing", "settings")
@@ -53,20 +54,27 @@ class MailState:
 
     @suppress.setter
     def suppress(self, value: bool) -> None:
-        self._suppress = value
+        self._suppress = self.settings.changed("suppress", value).suppress
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "settings":
             raise AttributeError(name)
         return getattr(self.settings, name)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(type(self), name):
+            object.__setattr__(self, name, value)
+        else:
+            self.settings = self.settings.changed(name, value)
+
     def connect(self) -> Connection:
-        """Begin a connection for several messages; it is made when the first one is sent."""
+        """A connection for several messages: made by `with`, or else when the first one is sent."""
         return Connection(self)
 
     def send(self, message: Message) -> Receipt | None:
         """Send one message; see `Connection.send`."""
-        with self.connect() as connection:
+        # Without `with`, which connects at once: a server that is not there is an outcome of this message.
+        with closing(self.connect()) as connection:
             return message.send(connection)
 
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt | None:
@@ -81,7 +89,7 @@ class MailState:
 class Connection:
     """A connection to the mail server that carries several messages; a context manager, for one thread.
 
-    After MAIL_MAX_EMAILS messages it is replaced by a new one.
+    After MAIL_MAX_EMAILS messages that were sent it is replaced by a new one.
 
     Example:
         >>> with mail.connect() as connection:
@@ -95,6 +103,17 @@ class Connection:
         self._client: Client | None = None
 
     def __enter__(self) -> Self:
+        """Connect, protect and log in, unless sending is suppressed: so programs ask whether a server is there.
+
+        Raises:
+            SMTPException: A step of it failed.
+        """
+        if not self.mail.suppress:
+            try:
+                self._ready_client().connect()
+            except BaseException:
+                self.close()
+                raise
         return self
 
     def __exit__(
@@ -125,45 +144,65 @@ class Connection:
 
         Raises:
             BadHeaderError: A line end in a header field; nothing was sent.
-            SMTPInputError: The message cannot be sent; nothing was.
+            SMTPInputError: The message cannot be sent; nothing was. It is an AssertionError too where there is no
+                sender or no recipient, as in Flask-Mail.
             SMTPException: Nobody accepted it, or somebody's fate is open: see `error.receipt`.
+            Exception: What a value of the message raised, such as a lazy text; nothing was sent.
         """
-        state = self.mail
-        error: SMTPException | None = None
         message.mailbridge_receipt = None
-        message.sender = message.sender or state.settings.spelled_sender
-        message.date = time.time() if message.date is None else message.date
         try:
-            mail = message.mail_object(envelope_from, ascii_names=state.settings.ascii_attachments)
-            receipt = None if state.suppress else self._deliver(mail)
-        except SMTPException as caught:
-            error, receipt = caught, caught.receipt or _unsent(message, caught)
-            error.receipt = receipt
-        except BaseException as interruption:
-            # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
-            found = getattr(interruption, "receipt", None)
-            if isinstance(found, Receipt):
-                self._record(message, found)
+            mail = self._built(message, envelope_from)
+        except Exception as error:
+            # Whatever it is, a lazy text or a date that is none: the message is accounted for.
+            self._fail(message, _unsent(message, error), error)
             raise
-        if receipt is None:
-            signals.tell(signals.email_dispatched, state.app, message=message)
+        receipt = None
+        if self.mail.suppress:
+            signals.tell(signals.email_dispatched, self.mail.app, message=message)
         else:
-            self._record(message, receipt)
-            signals.announce(state.app, message, receipt)
+            receipt = self._deliver(message, mail)
         self._count()
-        if error is not None:
-            raise error
         return receipt
 
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt | None:
         """Send a `Message` of these arguments."""
         return self.send(Message(*args, **kwargs))
 
-    def _deliver(self, mail: MailObject) -> Receipt:
+    def _built(self, message: Message, envelope_from: Mailbox | None) -> MailObject:
+        settings = self.mail.settings
+        message.sender = message.sender or settings.spelled_sender
+        message.date = time.time() if message.date is None else message.date
+        return message.mail_object(envelope_from, ascii_names=settings.ascii_attachments)
+
+    def _deliver(self, message: Message, mail: MailObject) -> Receipt:
+        try:
+            receipt = self._ready_client().send(mail)
+        except SMTPException as error:
+            self._fail(message, error.receipt or _unsent(message, error), error)
+            raise
+        except BaseException as interruption:
+            # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
+            found = getattr(interruption, "receipt", None)
+            if isinstance(found, Receipt):
+                self._record(message, found)
+            elif isinstance(interruption, Exception):
+                self._fail(message, _unsent(message, interruption), interruption)
+            raise
+        self._record(message, receipt)
+        signals.announce(self.mail.app, message, receipt)
+        return receipt
+
+    def _ready_client(self) -> Client:
         if self._client is None:
             # The one record of a message is written here, with the app's name.
             self._client = Client(self.mail.settings.describe(), log_receipts=False)
-        return self._client.send(mail)
+        return self._client
+
+    def _fail(self, message: Message, receipt: Receipt, error: Exception) -> None:
+        if isinstance(error, SMTPException):
+            error.receipt = receipt
+        self._record(message, receipt)
+        signals.announce(self.mail.app, message, receipt)
 
     def _record(self, message: Message, receipt: Receipt) -> None:
         message.mailbridge_receipt = receipt
@@ -175,11 +214,11 @@ class Connection:
             self.close()
 
 
-def _unsent(message: Message, error: SMTPException) -> Receipt:
+def _unsent(message: Message, error: Exception) -> Receipt:
     """The receipt of a message that was refused here, before anything was sent."""
     try:
-        names = message.envelope()
-    except SMTPException:
-        names = []
+        sender, names = str(message.sender or ""), message.envelope()
+    except Exception:  # noqa: BLE001 - what cannot be written as a message may not have readable addresses either
+        sender, names = "", []
     results = {name: RecipientResult(name, State.NOT_SENT, error=error) for name in names}
-    return Receipt(str(message.sender or ""), results, message.msgId, error=error)
+    return Receipt(sender, results, message.msgId, error=error)

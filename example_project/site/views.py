@@ -18,9 +18,10 @@ def compose(request: HttpRequest) -> HttpResponse:
         message = EmailMessage(form.cleaned_data["subject"], form.cleaned_data["body"], to=form.cleaned_data["to"])
         try:
             message.send()
-        except SMTPException as error:
+        except (SMTPException, ValueError) as error:
+            # Django raises a ValueError of its own, such as for a subject with a line end.
             form.add_error(None, str(error))
-        receipt = message.mailbridge_receipt  # type: ignore[attr-defined]  # mailbridge_django adds it
+        receipt = getattr(message, "mailbridge_receipt", None)
     return render(request, "compose.html", {"form": form, "receipt": receipt})
 
 

@@ -25,8 +25,9 @@ def fitted(smtp: SMTPProtocol, mail: Prepared) -> Prepared:
     # RFC 6531 section 3.6 and RFC 6152 section 3: what is not offered must be encoded.
     utf8_in_vain = mail.content.utf8_header and "SMTPUTF8" not in offered
     eight_bit_in_vain = mail.content.eight_bit and "8BITMIME" not in offered
-    if utf8_in_vain or eight_bit_in_vain:
-        mail = downgraded(mail)
+    # RFC 6532 section 3.1: a header is UTF-8 or it is nothing that SMTPUTF8 could carry.
+    if utf8_in_vain or eight_bit_in_vain or mail.content.undecodable_header:
+        mail = downgraded(mail, body=eight_bit_in_vain)
     if offered.size is not None and mail.content.size > offered.size:
         # RFC 1870 section 6.1: not worth a round trip.
         raise SMTPInputError(

@@ -71,12 +71,19 @@ def _fitting(smtp: SMTPProtocol, server: Server) -> list[Mechanism]:
     if found := candidates(takes, server.mechanisms, offered):
         return found
     wanted = ", ".join(mechanism.name for mechanism in server.mechanisms) or f"any that takes a {takes}"
-    scram_is_missing = "SCRAM-SHA-256" in offered and not MECHANISMS["SCRAM-SHA-256"].runs()
     raise SMTPNotSupportedError(
         f"no way to log in: the server offers {', '.join(offered) or 'no AUTH'}, the configuration allows {wanted}",
         phase=Phase.AUTH,
-        advice="SCRAM needs the extra mailbridge-smtp[scram]" if scram_is_missing else None,
+        advice=_way_out(smtp),
     )
+
+
+def _way_out(smtp: SMTPProtocol) -> str | None:
+    if "STARTTLS" in smtp.capabilities:
+        return "The server offers STARTTLS, and most take credentials only behind it"
+    if "SCRAM-SHA-256" in smtp.capabilities.mechanisms and not MECHANISMS["SCRAM-SHA-256"].runs():
+        return "SCRAM needs the extra mailbridge-smtp[scram]"
+    return None
 
 
 def authenticate(smtp: SMTPProtocol, mechanism: Mechanism, credentials: Credentials) -> Conversation[Reply]:

@@ -10,7 +10,10 @@ standard module of Python 3.13, and the calling forms of Python 2.7 work too. Wh
 | AUTH in debug output, audit events, tracebacks | in full | `AUTH PLAIN [hidden]`, and `[hidden]` for each answer to a 334 |
 | user and password beyond ASCII | `UnicodeEncodeError` | UTF-8 (RFC 4616) |
 | an initial response that makes the AUTH line longer than 512 octets | sent at once | sent after the 334 (RFC 4954) |
-| an address that cannot be parsed | pasted between `<` and `>` | `SMTPInputError`, a `ValueError`; `sendmail` writes no byte of the transaction |
+| an address that cannot be parsed | pasted between `<` and `>` | `SMTPInputError`, a `ValueError`; `sendmail` writes no byte of the transaction, unless a subclass has its own `mail` or `rcpt`: that gets the address as it is |
+| `quoteaddr('"a@b.example"')` | `<a@b.example>` | `SMTPInputError`: quotes make it one local part, and nobody guesses whose mail it is |
+| `vrfy`, `expn` of what is no address | its first word | all of it |
+| an empty initial response | `AUTH PLAIN `, with nothing behind the space | `AUTH PLAIN =` (RFC 4954) |
 | a domain beyond ASCII | needs SMTPUTF8 | goes out in A-labels, in the header too |
 | control octets in a command | only CR and LF refused | all refused, on the encoded octets; lines over 12,288 octets too |
 | a bare CR or LF in `bytes` content | sent as it is | made CRLF |
@@ -21,7 +24,7 @@ standard module of Python 3.13, and the calling forms of Python 2.7 work too. Wh
 | no reply to the content | `SMTPServerDisconnected` | its subclass `SMTPOutcomeUnknown`: sending again may deliver twice |
 | 421 to AUTH or DATA | the connection stays open | it is closed, as after any other 421 |
 | DATA refused in `sendmail` | the transaction stays open | RSET, as after any other refusal |
-| LMTP | reads one reply to the content | one for each accepted recipient; refusals are in the returned dict, or all in `SMTPRecipientsRefused`; one that misses is `SMTPOutcomeUnknown`, and nobody counts as accepted; a mailbox named twice is asked for once; `connect(host)` goes to port 2003 |
+| LMTP | reads one reply to the content | one for each accepted recipient; refusals are in the returned dict, or all in `SMTPRecipientsRefused`; one that misses is `SMTPOutcomeUnknown`, and nobody counts as accepted; a mailbox named twice is asked for once; replies count by their order, whoever said RCPT; `connect(host)` goes to port 2003, and so says `LMTP.default_port` |
 | `SMTP()`, `SMTP_SSL()`, then `connect(host)` | the certificate is checked for the name "" | for `host`, or the `_host` that a program has set; what an earlier server offered is forgotten |
 | `send_message` | guesses at addresses, lets a header field begin another one, writes `>From ` | parses them or raises `SMTPInputError`; refuses the field; leaves the line |
 | `send`, when the server has closed | `Server not connected` | its last words, where they are a refusal, are the reply |

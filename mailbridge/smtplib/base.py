@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -17,13 +18,16 @@ from ..errors import (
 )
 from ..facts import printable
 from ..wire import ReplyBuffer
-from .hiding import HiddenOctets, HiddenText, sheltered
+from .hiding import HiddenOctets, HiddenText, sheltered, verb_of
 from .names import names
 from .privacy import is_private
 from .reading import ReplyReader, left_over, reader_of
 
 # The code and the lines joined by b"\n", as every method gives them.
 CodeAndText = tuple[int, bytes]
+
+# Stands for content among the commands that await their replies.
+_CONTENT = "."
 
 
 class Connection:
@@ -49,7 +53,8 @@ class Connection:
 
     _host = ""
     _challenged = False  # the last reply was a 334: what is sent next is a secret
-    _owed = 0  # replies that have been asked for and not read
+    _invited = False  # the last reply was the 354 to DATA: what is sent next is content
+    _awaited: Sequence[str] = ()  # what has been sent and not answered: verbs, and whole RCPT commands
 
     def set_debuglevel(self, debuglevel: int) -> None:
         """Print what is said on stderr: 0 nothing, 1 every line, 2 every line with the time."""
@@ -58,7 +63,8 @@ class Connection:
     def _print_debug(self, *args: object) -> None:
         if self.debuglevel > 1:
             args = (datetime.datetime.now().time(), *args)  # noqa: DTZ005 - the reader's own clock
-        names["sys"].stderr.write(" ".join(map(str, args)) + "\n")
+        if names["sys"].stderr is not None:  # as it is in a program without a console
+            names["sys"].stderr.write(" ".join(map(str, args)) + "\n")
 
     def send(self, s: str | bytes) -> None:
         """Send `s` as it is; a string in `command_encoding`.
@@ -69,23 +75,43 @@ class Connection:
             SMTPServerDisconnected: There is no connection, or no longer.
             SMTPSecurityError: An AUTH command would go out in clear to another machine.
         """
-        if isinstance(s, str):
-            s = sheltered(s, answers=self._challenged)
+        text = None if self._invited and not isinstance(s, HiddenText) else self._command(s)
         if self.debuglevel > 0:
-            self._print_debug("send:", repr(s))
+            self._print_debug("send:", repr(text if isinstance(text, HiddenText) else s))
         if not self.sock:
             raise SMTPServerDisconnected("please run connect() first")
-        if isinstance(s, str):
-            self._refuse_to_tell(s)
+        if text is not None:
+            self._refuse_to_tell(text)
+        if isinstance(text, HiddenText):
+            s = text.encode(self.command_encoding) if isinstance(s, str) else HiddenOctets(s)
+        elif isinstance(s, str):
             s = s.encode(self.command_encoding)
         if self._may_speak():
             sys.audit("smtplib.send", self, repr(s).encode() if isinstance(s, HiddenOctets) else s)
             self._transmit(s)
-        self._owed += 1
+        self._await(text)
 
-    def _refuse_to_tell(self, s: str) -> None:
+    def _command(self, s: str | bytes) -> str:
+        """What is sent as text, its credentials hidden; octets as they are."""
+        return sheltered(s if isinstance(s, str) else str(s, "latin-1"), answers=self._challenged)
+
+    def _await(self, text: str | None) -> None:
+        """Remember what the next replies answer. Arguments may be secrets: only those of RCPT are kept."""
+        if text is None:
+            # Content may go out in many pieces, it has one reply.
+            self._awaited = [each for each in self._awaited if each != _CONTENT] + [_CONTENT]
+            return
+        if "BDAT" in self._awaited[-1:]:
+            # Its octets, which it answers for.
+            return
+        lines = [""] if self._challenged else text.splitlines()
+        if lines and verb_of(lines[0]) == "BDAT":
+            del lines[1:]
+        self._awaited = [*self._awaited, *(each if verb_of(each) == "RCPT" else verb_of(each) for each in lines)]
+
+    def _refuse_to_tell(self, text: str) -> None:
         """RFC 4954 section 4: no password in clear, where somebody may listen (WIRE.md S4)."""
-        if s[:5].upper().rstrip() == "AUTH" and not self.allow_plaintext_auth and not is_private(self.sock, self._host):
+        if verb_of(text) == "AUTH" and not self.allow_plaintext_auth and not is_private(self.sock, self._host):
             raise SMTPSecurityError(
                 "AUTH would send credentials in clear to another machine: "
                 "call starttls() first, use SMTP_SSL, or set allow_plaintext_auth if you must"
@@ -97,7 +123,7 @@ class Connection:
         Raises:
             SMTPProtocolError: Something else did; it would be taken for the next reply (WIRE.md S14).
         """
-        waiting = b"" if self._owed else left_over(self._reader(), self.sock)
+        waiting = b"" if self._awaited else left_over(self._reader(), self.sock)
         if waiting and not waiting.startswith(b"421"):
             self.close()
             raise SMTPProtocolError(f"the server spoke out of turn: {waiting[:100]!r}")
@@ -167,11 +193,18 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        self._owed = max(0, self._owed - 1)
-        self._challenged = code == 334
+        self._answered(code)
         if self.debuglevel > 0:
             self._print_debug(f"reply: retcode ({code}); Msg: {text!a}")
         return code, text
+
+    def _answered(self, code: int) -> str:
+        """Take note of a reply, and give what it answers; "" where nobody knows."""
+        answered, *self._awaited = self._awaited or [""]
+        self._challenged = code == 334
+        # Only to DATA: a 354 to something else must not make a password pass for content.
+        self._invited = code == 354 and answered == "DATA"
+        return answered
 
     def _reader(self) -> Any:
         if self.file is None:
@@ -203,10 +236,13 @@ class Connection:
         # A socket of a test's own may leave the line end off; from a real one that is half a reply.
         return text if isinstance(self.file, ReplyReader) or text.endswith(b"\n") else text + b"\n"
 
+    def _await_nothing(self) -> None:
+        self._awaited = []
+        self._challenged = self._invited = False
+
     def close(self) -> None:
         """Close the connection, without a word to the server."""
-        self._owed = 0
-        self._challenged = False
+        self._await_nothing()
         try:
             file, self.file = self.file, None
             if file:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 import sys
-from types import TracebackType
 from typing import Any, Self
 
 from ..errors import (
@@ -96,12 +95,7 @@ class SMTP(Sending):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *args: object) -> None:
         try:
             code, message = self.docmd("QUIT")
             if code != 221:
@@ -147,7 +141,10 @@ class SMTP(Sending):
 
     def _begin_anew(self, host: str) -> None:
         """What an earlier connection taught is void for this one."""
-        self.close()
+        if self.sock or self.file:
+            # Only then: a subclass's close() may need what its constructor has yet to set.
+            self.close()
+        self._await_nothing()
         self._forget()
         if self._host == self._dialled:
             # Otherwise a program has put a name there itself, to verify the certificate by.

@@ -49,6 +49,11 @@ class HiddenText(str):
         return HiddenOctets(super().encode(encoding, errors))
 
 
+def verb_of(line: str) -> str:
+    """The first word of a command, in upper case."""
+    return next(iter(line[:32].split()), "").upper()
+
+
 def sheltered(line: str, *, answers: bool) -> str:
     """Hide a line that carries credentials.
 
@@ -61,8 +66,7 @@ def sheltered(line: str, *, answers: bool) -> str:
     end = line[len(line.rstrip("\r\n")) :]
     if answers:
         return HiddenText(line, HIDDEN + end)
-    verb, _, rest = line.partition(" ")
-    if verb.upper() != "AUTH":
+    if verb_of(line) != "AUTH":
         return line
-    mechanism, more, _ = rest.partition(" ")
-    return HiddenText(line, f"{verb} {mechanism} {HIDDEN}{end}" if more else line)
+    words = line.split(maxsplit=2)
+    return HiddenText(line, f"{words[0]} {words[1]} {HIDDEN}{end}" if len(words) > 2 else line)

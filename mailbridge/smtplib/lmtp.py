@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +11,16 @@ from ..addresses import Address
 from ..errors import SMTPDataError, SMTPInputError, SMTPRecipientsRefused, SMTPServerDisconnected
 from .base import CodeAndText, said
 from .client import _DEFAULT, SMTP, _refuse_non_blocking
+from .hiding import verb_of
 from .names import names
 from .quoting import mailbox
 from .sending import Refusals
 
 LMTP_PORT = 2003
+
+_PATH = re.compile(r'<((?:"(?:\\.|[^"\\])*"|[^">])*)>')
+# Commands that begin a transaction anew, or end it.
+_AFRESH = frozenset({"MAIL", "RSET", "LHLO", "EHLO", "HELO"})
 
 
 class LMTP(SMTP):
@@ -43,7 +49,15 @@ class LMTP(SMTP):
         timeout: Any = _DEFAULT,
     ) -> None:
         self.final_replies: dict[str, CodeAndText] = {}
-        self._asked: dict[str, CodeAndText] = {}
+        self._asked: dict[str, tuple[CodeAndText, Sequence[int]]] = {}
+        # The RCPT commands that were accepted on the wire, in order, and the replies to the content.
+        self._accepted: list[str] = []
+        self._final: list[CodeAndText] = []
+        # Each recipient as the caller spells it: what rcpt() said, and which of those commands were for it.
+        self._envelope: dict[str, tuple[CodeAndText, Sequence[int]]] = {}
+        # While rcpt() is called by sendmail: those of a mailbox asked for before, and the recipient.
+        self._named: list[int] = []
+        self._asking = ""
         super().__init__(host, port, local_hostname, timeout, source_address)
 
     def connect(
@@ -67,10 +81,16 @@ class LMTP(SMTP):
             raise
         return self._greeting()
 
-    def mail(self, sender: str, options: Sequence[str] = ()) -> CodeAndText:
-        """Begin a transaction, as `SMTP.mail`."""
-        self._asked, self.final_replies = {}, {}
-        return super().mail(sender, options)
+    def _answered(self, code: int) -> str:
+        answered = super()._answered(code)
+        verb = verb_of(answered)
+        if 200 <= code < 300:
+            if verb in _AFRESH:
+                self._accepted, self._asked = [], {}
+            elif verb == "RCPT" or (self._asking and not verb):
+                # A program's own rcpt() may have written to the socket itself.
+                self._accepted.append(answered or f"<{self._asking}>")
+        return answered
 
     def rcpt(self, recip: str, options: Sequence[str] = ()) -> CodeAndText:
         """Add one recipient, as `SMTP.rcpt`. The same mailbox is asked for once in a transaction.
@@ -79,8 +99,24 @@ class LMTP(SMTP):
         """
         mailbox_key = _key(recip)
         if mailbox_key not in self._asked:
-            self._asked[mailbox_key] = super().rcpt(recip, options)
-        return self._asked[mailbox_key]
+            before = len(self._accepted)
+            reply = super().rcpt(recip, options)
+            self._asked[mailbox_key] = reply, range(before, len(self._accepted))
+        reply, positions = self._asked[mailbox_key]
+        self._named += positions
+        return reply
+
+    def _ask(self, recipient: str, options: Sequence[str]) -> CodeAndText:
+        """Call the instance's own `rcpt`, and see which accepted RCPTs were for this recipient."""
+        before = len(self._accepted)
+        self._named, self._asking = [], recipient
+        try:
+            reply = super()._ask(recipient, options)
+        finally:
+            self._asking = ""
+        earlier = self._envelope.get(recipient, (reply, ()))[1]
+        self._envelope[recipient] = reply, sorted({*earlier, *self._named, *range(before, len(self._accepted))})
+        return reply
 
     def _final_reply(self) -> CodeAndText:
         """Read one reply for each accepted recipient, in their order (RFC 2033 section 4.2).
@@ -88,21 +124,31 @@ class LMTP(SMTP):
         Returns:
             The first that accepted the message, or the first of all.
         """
-        accepted = [key for key, (code, _) in self._asked.items() if 200 <= code < 300]
-        for key in accepted:
+        accepted, self._accepted, self._asked = self._accepted, [], {}
+        self.final_replies, self._final = {}, []
+        for command in accepted:
             code, resp = self.getreply()
             if code == -1:
                 raise SMTPServerDisconnected(f"Connection unexpectedly closed: {said(resp)}")
-            self.final_replies[key] = code, resp
-        replies = list(self.final_replies.values()) or [self.getreply()]
+            self._final.append((code, resp))
+            self.final_replies[_mailbox_of(command)] = code, resp
+        replies = self._final or [self.getreply()]
         if any(code == 421 for code, _ in replies):
             self.close()
         return next((reply for reply in replies if reply[0] == 250), replies[0])
 
-    def _refused_afterwards(self, recipients: Sequence[str]) -> Refusals:
-        """Those whose own reply to the content was not 250."""
-        answers = {each: self.final_replies.get(_key(each), (250, b"")) for each in recipients}
-        return {each: answer for each, answer in answers.items() if answer[0] != 250}
+    def _last_word(self, recipient: str) -> CodeAndText:
+        """The last word on a recipient: a refusal after the content, or what `rcpt` said."""
+        reply, positions = self._envelope[recipient]
+        return next((self._final[each] for each in positions if self._final[each][0] != 250), reply)
+
+    def _refused_afterwards(self) -> Refusals:
+        """Those with a reply of their own to the content that was not 250."""
+        if not self._final:
+            # A program's own data() has read the replies, and said that they are good.
+            return {}
+        answers = {each: self._last_word(each) for each in self._envelope}
+        return {each: answer for each, answer in answers.items() if answer[0] not in {250, 251}}
 
     def sendmail(
         self,
@@ -119,14 +165,19 @@ class LMTP(SMTP):
             SMTPOutcomeUnknown: Not every recipient got its reply. The connection is closed, and nobody
                 is reported as accepted; `final_replies` holds those that came.
         """
+        self._envelope, self._final, self.final_replies = {}, [], {}
         try:
             return super().sendmail(from_addr, to_addrs, msg, mail_options, rcpt_options)
         except SMTPDataError as refusal:
-            if not self.final_replies:
+            if not self._final:
                 raise
-            replies = {**self._asked, **self.final_replies}
-            recipients = [to_addrs] if isinstance(to_addrs, str) else to_addrs
-            raise SMTPRecipientsRefused({each: replies[_key(each)] for each in recipients}) from refusal
+            raise SMTPRecipientsRefused(self._refused_afterwards()) from refusal
+
+
+def _mailbox_of(command: str) -> str:
+    """The mailbox that an RCPT command names."""
+    path = _PATH.search(command)
+    return _key(path[1]) if path else command
 
 
 def _key(recipient: str) -> str:

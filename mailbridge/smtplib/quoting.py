@@ -10,6 +10,14 @@ from ..errors import SMTPInputError
 
 def mailbox(text: str) -> Address:
     """Read one mailbox, with a name and comments around it or without."""
+    address = _parsed(text)
+    if "@" in address.local and not address.domain:
+        # '"a@b.example"' in quotes: a local user of that name, or the address? Nobody guesses whose mail it is.
+        raise SMTPInputError(f"{text!r} is a quoted local part without a domain; write an address without the quotes")
+    return address
+
+
+def _parsed(text: str) -> Address:
     try:
         return parse(text)
     except SMTPInputError:

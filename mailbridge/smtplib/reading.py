@@ -94,7 +94,8 @@ class ReplyReader(io.RawIOBase):
 
 def reader_of(sock: Any) -> Any:
     """A file that reads from a socket: ours where it is a real one, else what it makes itself."""
-    if isinstance(sock, socket.socket):
+    # The type is asked, not the object: a mock with a spec says that it is an instance.
+    if issubclass(type(sock), socket.socket) and type(sock).makefile is socket.socket.makefile:
         return ReplyReader(sock)
     # A test's own socket, or one that another library makes (gevent, a proxy).
     return sock.makefile("rb")
@@ -104,7 +105,11 @@ def left_over(file: Any, sock: Any) -> bytes:
     """What was read beyond the last reply, or waits to be read."""
     if isinstance(file, ReplyReader):
         return file.look()
-    if not isinstance(file, io.BufferedReader):
+    if not isinstance(file, io.BufferedReader) or isinstance(file.raw, io.BytesIO):
+        # A test's replies lie there from the beginning.
+        return b""
+    if not (hasattr(sock, "gettimeout") and hasattr(sock, "settimeout")):
+        # To look would be to wait.
         return b""
     timeout = sock.gettimeout()
     try:

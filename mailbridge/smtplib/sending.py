@@ -24,6 +24,8 @@ from .verbs import octets_of
 
 Refusals = dict[str, CodeAndText]
 
+_HERE = __name__.rpartition(".")[0] + "."
+
 
 class Sending(Login):
     """Sending mail, one recipient after the other, each command answered before the next."""
@@ -60,8 +62,10 @@ class Sending(Login):
             SMTPOutcomeUnknown: The content has left and no reply came.
         """
         recipients = [to_addrs] if isinstance(to_addrs, str) else list(to_addrs)
-        for address in (from_addr, *recipients):
-            names["quoteaddr"](address)
+        for name, addresses in (("mail", [from_addr]), ("rcpt", recipients)):
+            if self._is_ours(name):
+                for address in addresses:
+                    names["quoteaddr"](address)
         self.ehlo_or_helo_if_needed()
         content = octets_of(msg)
         try:
@@ -72,7 +76,12 @@ class Sending(Login):
             self._rset()
             raise
         self._finish(content)
-        return {**refused, **self._refused_afterwards(recipients)}
+        return {**refused, **self._refused_afterwards()}
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether nobody has replaced a method. One of the program's own may make an address of what is none."""
+        method = vars(self).get(name, getattr(type(self), name))
+        return str(getattr(method, "__module__", "")).startswith(_HERE)
 
     def _begin(self, from_addr: str, content: bytes, mail_options: Sequence[str]) -> None:
         options: list[str] = []
@@ -87,7 +96,7 @@ class Sending(Login):
     def _invite(self, recipients: Sequence[str], rcpt_options: Sequence[str]) -> Refusals:
         refused: Refusals = {}
         for each in recipients:
-            code, resp = self.rcpt(each, rcpt_options)
+            code, resp = self._ask(each, rcpt_options)
             if code not in {250, 251}:
                 refused[each] = (code, resp)
             if code in {421, -1}:
@@ -123,7 +132,10 @@ class Sending(Login):
         else:
             self._rset()
 
-    def _refused_afterwards(self, recipients: Sequence[str]) -> Refusals:
+    def _ask(self, recipient: str, options: Sequence[str]) -> CodeAndText:
+        return self.rcpt(recipient, options)
+
+    def _refused_afterwards(self) -> Refusals:
         """Recipients that were refused after the content, which only LMTP can do."""
         return {}
 

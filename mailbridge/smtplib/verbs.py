@@ -174,7 +174,9 @@ class Verbs(Connection):
         if code != 354:
             raise SMTPDataError(code, repl)
         content = names["_quote_periods"](content)
+        self._invited = True  # even where a program's own getreply() has read the 354
         self.send(b"".join((content, b"" if content[-2:] == b"\r\n" else b"\r\n", b".\r\n")))
+        self._invited = False
         try:
             code, repl = self._final_reply()
         except SMTPServerDisconnected as error:

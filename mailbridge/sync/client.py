@@ -45,6 +45,8 @@ class Client:
             log_receipts: Write one record to the logger "mailbridge" for each message. A framework
                 that writes its own turns this off.
         """
+        if not isinstance(server, Server):
+            raise SMTPInputError("a Client takes a Server: Server.from_url(...) makes one of a URL")
         self.server = server
         self._log_receipts = log_receipts
         self._connection: Connection | None = None
@@ -113,7 +115,7 @@ class Client:
             recipients: Taken from To, Cc and Bcc where it is None.
             canonical: The octets are known to hold CR and LF only as CRLF.
             options: What to ask for at MAIL: delivery reports and more.
-            recipient_options: The same at RCPT, by recipient as written.
+            recipient_options: The same at RCPT, by recipient, however its address is spelled.
             on_partial: What to do where some recipients are refused: "deliver" to the others, deliver
                 and then "raise", or "abort": all or nothing.
 

@@ -1,5 +1,7 @@
 """LMTP in step: one reply to the content for each recipient that RCPT accepted (RFC 2033 section 4.2)."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from mailbridge import smtplib
@@ -135,3 +137,108 @@ def test_the_port() -> None:
     with pytest.raises(ConnectionRefusedError):
         Mine().connect("mail.example")
     assert seen == [("mail.example", 2003)] * 2
+
+
+class Lower(smtplib.LMTP):
+    """Changes the address on its way."""
+
+    def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        return super().rcpt(recip.lower(), options)
+
+
+class Own(smtplib.LMTP):
+    """Says RCPT itself."""
+
+    def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        self.putcmd("RCPT", f"TO:<{recip.lower()}>")
+        return self.getreply()
+
+
+class Socket(smtplib.LMTP):
+    """Says it without any method of ours."""
+
+    def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        self.sock.sendall(f"RCPT TO:<{recip.lower()}>\r\n".encode())
+        return self.getreply()
+
+
+@pytest.mark.parametrize("kind", [Lower, Own, Socket])
+def test_an_rcpt_of_the_programs_own(serve, dial, kind: type) -> None:
+    """Final replies are the recipients' by their order, in the caller's spelling; the connection stays in step."""
+    server = serve(lmtp=True)
+    server.refuse_content(554, "5.6.0", "no", recipient="bob@y")
+    client = dial(server, kind)
+
+    assert client.sendmail("a@x", ["ann@y", "BOB@y", "cat@y"], b"hi") == {"BOB@y": (554, b"5.6.0 no")}
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
+        client.sendmail("a@x", ["BOB@y"], b"hi")
+    assert caught.value.recipients == {"BOB@y": (554, b"5.6.0 no")}
+    assert client.sendmail("a@x", ["ann@y"], b"hi") == {}
+    assert client.noop() == (250, b"2.0.0 ok")
+
+
+def test_m1_spellings_that_become_one_mailbox(serve, dial) -> None:
+    """M1: the one final reply is that of both."""
+    server = serve(lmtp=True)
+    server.refuse_content(554, "5.6.0", "no", recipient="bob@y")
+
+    refused = dial(server, Lower).sendmail("a@x", ["ann@y", "bob@y", "BOB@y"], b"hi")
+    assert refused == {"bob@y": (554, b"5.6.0 no"), "BOB@y": (554, b"5.6.0 no")}
+
+
+def test_a_recipient_that_the_program_answers_for(serve, dial) -> None:
+    """The server was not asked, so none of its replies is this recipient's."""
+
+    class Mine(smtplib.LMTP):
+        def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+            return (250, b"never mind") if recip == "no@y" else super().rcpt(recip, options)
+
+    server = serve(lmtp=True)
+    server.refuse_content(554, "5.6.0", "no", recipient="bob@y")
+
+    assert dial(server, Mine).sendmail("a@x", ["no@y", "bob@y", "c@y"], b"hi") == {"bob@y": (554, b"5.6.0 no")}
+
+
+def test_one_recipient_may_become_many(serve, dial) -> None:
+    """A refusal by any of them is the recipient's."""
+
+    class Mine(smtplib.LMTP):
+        def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+            return [super(Mine, self).rcpt(each) for each in ("ann@y", "bob@y", "cat@y")][-1]
+
+    server = serve(lmtp=True)
+    server.refuse_content(554, "5.6.0", "no", recipient="bob@y")
+
+    assert dial(server, Mine).sendmail("a@x", ["all@y"], b"hi") == {"all@y": (554, b"5.6.0 no")}
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_rcpt_said_by_hand(serve, dial, ahead: bool) -> None:
+    """Each 2yz reply to one has its final reply, whether commands were sent one by one or in one write."""
+    server = serve(lmtp=True)
+    server.refuse("no@y")
+    server.refuse_content(554, "5.6.0", "no", recipient="bob@y")
+    client = dial(server, smtplib.LMTP)
+    client.ehlo()
+    commands = ["mail from:<a@x>", "rcpt to:<bob@y>", "RCPT TO:<no@y>", "Rcpt To:<c@y> NOTIFY=NEVER"]
+    if ahead:
+        client.send("".join(f"{command}\r\n" for command in commands))
+        replies = [client.getreply()[0] for _ in commands]
+    else:
+        replies = [client.docmd(command)[0] for command in commands]
+
+    assert replies == [250, 250, 550, 250]
+    assert client.data(b"hi") == (250, b"2.0.0 <c@y> saved")
+    assert client.final_replies == {"bob@y": (554, b"5.6.0 no"), "c@y": (250, b"2.0.0 <c@y> saved")}
+    assert client.noop() == (250, b"2.0.0 ok")
+
+
+def test_a_mailbox_asked_for_twice(serve, dial) -> None:
+    """A program's own rcpt() may do that: a refusal of either is reported."""
+    server = serve(lmtp=True)
+    server.answer("CONTENT", b"452 full\r\n")
+    server.answer("CONTENT", b"250 kept\r\n", nth=2)
+    client = dial(server, Own)
+
+    assert client.sendmail("a@x", ["b@y", "b@y"], b"hi") == {"b@y": (452, b"full")}
+    assert client.noop() == (250, b"2.0.0 ok")

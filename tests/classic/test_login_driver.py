@@ -139,11 +139,45 @@ def test_s4_auth_in_clear_is_refused(serve, dial) -> None:
         lambda: client.docmd("auth", "PLAIN x"),
         lambda: client.docmd("AUTH PLAIN x"),
         lambda: client.send("AUTH PLAIN x\r\n"),
+        lambda: client.send(b"AUTH PLAIN x\r\n"),
+        lambda: client.send(b"auth\tPLAIN x\r\n"),
     ):
         with pytest.raises(smtplib.SMTPSecurityError, match="in clear"):
             attempt()
     assert client.noop()[0] == 250
     assert server.lines == [b"ehlo client.test", b"noop"]
+
+
+def test_s4_content_is_no_command(serve, dial) -> None:
+    """S4: behind the 354 to DATA, text may begin with that word, as often as a program sends a piece."""
+    server = serve()
+    client = dial(server)
+    _far(client)
+    client.helo()
+    client.mail("a@x")
+    client.rcpt("b@y")
+    client.docmd("data")
+    client.send("Auth codes\r\n")
+    client.send(b"Auth them\r\n.\r\n")
+
+    assert client.getreply()[0] == 250
+    assert server.messages[0].content.endswith(b"Auth codes\r\nAuth them\r\n")
+    server.answer("NOOP", b"250 ok\r\n250 extra\r\n")
+    client.noop()
+    with pytest.raises(smtplib.SMTPProtocolError):
+        client.noop()
+
+
+def test_s4_a_354_to_something_else_invites_nothing(serve, dial) -> None:
+    """S4: a server cannot pass off AUTH as content."""
+    server = serve()
+    server.answer("NOOP", b"354 go on\r\n")
+    client = dial(server)
+    _far(client)
+
+    assert client.noop()[0] == 354
+    with pytest.raises(smtplib.SMTPSecurityError):
+        client.send(b"AUTH PLAIN x\r\n")
 
 
 def test_s4_auth_in_clear_can_be_allowed(serve, dial) -> None:
@@ -187,13 +221,31 @@ def test_s16_debug_output_of_auth_by_hand(serve, dial, capsys: pytest.CaptureFix
     client.send(ENCODED[0] + "\r\n")
     client.getreply()
     client.docmd(ENCODED[0])
+    client.send(f"AUTH PLAIN {ENCODED[1]}\r\n".encode())
+    client.getreply()
+    client.docmd("AUTH LOGIN")
+    client.send(f"{ENCODED[0]}\r\n".encode())
+    client.getreply()
 
     printed = capsys.readouterr().err
     sent = [line for line in printed.splitlines() if line.startswith("send: ")][1:]
     assert [line[7:-5] for line in sent] == [
         *("auth PLAIN [hidden]", "AUTH PLAIN [hidden]", "AUTH LOGIN", "[hidden]", "[hidden]"),
+        *("AUTH PLAIN [hidden]", "AUTH LOGIN", "[hidden]"),
     ]
     assert not any(secret in printed for secret in (PASSWORD, *ENCODED))
+
+
+def test_s16_nothing_sent_by_hand_is_kept(serve, dial) -> None:
+    """S16: the client remembers what awaits its reply, not what is in it."""
+    client = dial(serve(accounts={"ann": "another"}))
+    client.ehlo()
+    client.docmd("AUTH LOGIN")
+    client.send("GEHEIM\r\n")
+    assert "GEHEIM" not in repr(vars(client))
+    client.getreply()
+    client.send("AUTH PLAIN GEHEIM\r\n")
+    assert "GEHEIM" not in repr(vars(client))
 
 
 def test_s16_audit_events(serve, dial) -> None:

@@ -93,6 +93,7 @@ def test_exceptions_are_caught_by_the_standard_names(name: str) -> None:
     ("name", "args", "facts"),
     [
         ("SMTPException", ("words",), {}),
+        ("SMTPException", (5, "words"), {}),
         ("SMTPServerDisconnected", ("words",), {}),
         ("SMTPNotSupportedError", ("words",), {}),
         ("SMTPResponseException", (550, b"no"), {"smtp_code": 550, "smtp_error": b"no"}),
@@ -119,6 +120,13 @@ def test_exceptions_look_the_same(name: str, args: tuple[Any, ...], facts: dict[
 def test_quoteaddr(address: str) -> None:
     """Addresses that are some are quoted as the standard module quotes them."""
     assert smtplib.quoteaddr(address) == standard.quoteaddr(address)
+
+
+@pytest.mark.parametrize("address", ['"a@b.example"', '"a@b.example" ', '<"a@b.example">'])
+def test_quoteaddr_does_not_guess(address: str) -> None:
+    """An address in quotes is a local user's name to one program, an address to another: it is neither."""
+    with pytest.raises(smtplib.SMTPInputError, match="quoted local part without a domain"):
+        smtplib.quoteaddr(address)
 
 
 @pytest.mark.parametrize("data", ["abc\n.jkl\rfoo\r\n..blue", "", ".", "\r\r\n\n", "a\r\n.b"])

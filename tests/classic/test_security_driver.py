@@ -248,6 +248,24 @@ def test_s14_a_program_may_send_ahead(serve, dial) -> None:
     assert client.noop() == (250, b"2.0.0 ok")
 
 
+@pytest.mark.parametrize("pieces", [[b"BDAT 4 LAST\r\n", b"a\r\nb"], [b"BDAT 4 LAST\r\na\r\nb"]])
+def test_s14_a_program_may_say_bdat(serve, dial, pieces: list[bytes]) -> None:
+    """S14: its octets have no replies of their own, so an extra one is still seen."""
+    server = serve()
+    client = dial(server)
+    client.ehlo()
+    client.mail("a@x")
+    client.rcpt("b@y")
+    for piece in pieces:
+        client.send(piece)
+    assert client.getreply()[0] == 250
+
+    server.answer("NOOP", b"250 ok\r\n250 extra\r\n")
+    client.noop()
+    with pytest.raises(smtplib.SMTPProtocolError):
+        client.noop()
+
+
 def test_s14_a_new_connection_owes_nothing(serve, dial) -> None:
     """S14: what was asked for and not read on an earlier one does not count."""
     server = serve()

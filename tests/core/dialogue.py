@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 HEADER = b"Message-ID: <1@x>\r\nDate: Sat, 1 Aug 2026 10:00:00 +0000\r\n"
 CONTENT = HEADER + b"\r\nhello\r\n"
-# Content of one octet more than goes out in one piece: its chunks are HEADER and BODY.
-BODY = b"\r\n" + b"x" * (CHUNK + 1 - len(HEADER) - 4) + b"\r\n"
-LARGE = HEADER + BODY
+# Content of more than goes out in one piece: its chunks are FIRST and LAST.
+FIRST, LAST = HEADER + b"\r\n" + b"x" * (CHUNK - 2), b"x\r\n"
+LARGE = FIRST + LAST
 MAIL, DATA, DOT, RSET, QUIT = b"MAIL FROM:<a@x>\r\n", b"DATA\r\n", b".\r\n", b"RSET\r\n", b"QUIT\r\n"
 OK, NO, LATER, GO, BYE = b"250 ok\r\n", b"550 no\r\n", b"450 later\r\n", b"354 go\r\n", b"421 bye\r\n"
 

@@ -218,6 +218,7 @@ def test_s10_an_address_list(text: str, addresses: list[str]) -> None:
         ("a@x\r\nb@y", "control character"),
         ("root", "needs a domain"),
         ("," * 1001, "commas and comments"),
+        ("<a@x," + "," * 1001, "more than 1000 characters"),
         ("(a)," * 600 + "a@x", "commas and comments"),
         ("a" * (LIST_TEXT + 1), "allowed in a header"),
     ],
@@ -261,6 +262,18 @@ def test_s11_a_megabyte_of_junk_costs_nothing(read: Callable[[str], object], jun
 
 
 @pytest.mark.parametrize(
+    "junk", ["<", "a,", ",", '"', '""', '"@",', "(@),", "(@)", "\\a", "(\\a", "a:;", "((a))", "[", "[]", "a@["]
+)
+def test_s11_a_list_of_junk_below_the_cap_is_given_up_early(junk: str) -> None:
+    """Neither its places nor its characters are all looked at before the error."""
+    text = (junk * LIST_TEXT)[:LIST_TEXT]
+    began = time.process_time()
+    raised(SMTPInputError, lambda: parse_list(text))
+
+    assert time.process_time() - began < 0.05
+
+
+@pytest.mark.parametrize(
     ("start", "junk"),
     [
         ('é"', '\\"'),
@@ -293,6 +306,12 @@ def test_domains_in_a_header_become_a_labels(text: str, written: str) -> None:
     """By IDNA 2008, in addresses only; what is quoted, and local parts, stay."""
     assert with_a_labels(text) == written
     assert needs_a_labels(text) is (text != written)
+
+
+@pytest.mark.parametrize("domain", ["a..b", "ö..b", "xn--ö", "[1.2]"])
+def test_a_domain_is_called_a_domain(domain: str) -> None:
+    """A host has no local part: the error speaks of what was given."""
+    assert "is not a domain that can be used" in str(raised(SMTPInputError, lambda: a_labels(domain)))
 
 
 @given(CRAFTED)

@@ -2,19 +2,20 @@
 
 import gc
 import io
+import time
 import tracemalloc
 import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mailbridge.content import HEADER, Content, divided, of_file, of_octets, of_pieces
 from mailbridge.errors import SMTPInputError
 from mailbridge.message import MailObject, prepare
 from mailbridge.wire import CHUNK
-from tests.core.given import raised
+from tests.core.given import complaint, raised
 
 ODD_MAIL = st.lists(
     st.sampled_from([b"A: b", b"Bcc:c", b" d", b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"x", b":", b"\xff"]), max_size=10
@@ -62,6 +63,7 @@ def joined(content: Content) -> bytes:
 @given(ODD_MAIL)
 def test_octets_and_files_are_the_same(data: bytes) -> None:
     """Wherever content comes from, header and body are divided alike, and can be read again and again."""
+    assume(not complaint(lambda: of_octets(data)))
     sources = [
         of_octets(data),
         of_octets(memoryview(bytearray(data))),
@@ -96,23 +98,44 @@ def test_the_caller_may_know_that_it_is_canonical() -> None:
     assert Content.of(b"", lambda: [b"a\nb"], known_canonical=True).canonical
 
 
-@pytest.mark.parametrize(("header", "utf8"), [(b"A: b\r\n", False), ("A: ö\r\n".encode(), True)])
-def test_a_header_in_utf8_needs_smtputf8(header: bytes, utf8: bool) -> None:
-    """RFC 6532."""
-    assert Content.of(header, lambda: [b"\xff"]).utf8_header is utf8
+@pytest.mark.parametrize(
+    ("header", "utf8", "undecodable"),
+    [(b"A: b\r\n", False, False), ("A: ö\r\n".encode(), True, False), (b"A: \xf6\r\n", False, True)],
+)
+def test_a_header_in_utf8_needs_smtputf8(header: bytes, utf8: bool, undecodable: bool) -> None:
+    """RFC 6532: other octets above 127 are nothing that SMTPUTF8 could carry."""
+    content = Content.of(header, lambda: [b"\xff"])
+
+    assert (content.utf8_header, content.undecodable_header) == (utf8, undecodable)
 
 
 @pytest.mark.parametrize("line", [b"x" * 98 + b"\r\n", b"x" * 98 + b"\n"])
 def test_large_content_comes_in_pieces(line: bytes) -> None:
-    """Header first, then pieces of about CHUNK octets; small content is one piece."""
+    """Of CHUNK octets and the header before the first of them; small content is one piece."""
     data = b"A: 1\r\n\r\n" + line * 10_000
     large = list(Content.of(*of_octets(data)).pieces())
 
-    assert large[0] == b"A: 1\r\n"
-    assert len(large) > 3
-    assert max(map(len, large)) <= CHUNK * 1.02
+    assert len(large) == 4
+    assert all(CHUNK <= len(piece) <= CHUNK * 1.02 for piece in large[:-1])
     assert b"".join(large) == data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     assert len(list(Content.of(*of_octets(b"A: 1\r\n\r\nb")).pieces())) == 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "leave"),
+    [
+        ((), [10]),
+        ((0, 2, CHUNK), [CHUNK + 12]),
+        ((2, CHUNK * 3, 5), [12, CHUNK * 3, 5]),
+        ((CHUNK, 0, 1, 1), [CHUNK + 10, 2]),
+    ],
+)
+def test_small_pieces_leave_with_what_follows_them(sizes: tuple[int, ...], leave: list[int]) -> None:
+    """A chunk of a few octets would cost a reply; a large piece is copied for nobody."""
+    body = [b"x" * size for size in sizes]
+    content = Content.of(b"Header: 1\n", lambda: body, known_canonical=True)
+
+    assert [len(piece) for piece in content.pieces()] == leave
 
 
 @pytest.mark.parametrize("now", [b"A: 1\n\nshort", b"A: 1\n\nmuch longer"], ids=["less", "more"])
@@ -192,8 +215,60 @@ def test_octets_are_not_copied(kind: type) -> None:
     assert peak < 5 * 2**20
 
 
-def test_the_separator_of_an_mbox_is_refused() -> None:
-    """Taken for text it would show Bcc to everybody (WIRE.md S22); a letter may begin with the word all the same."""
-    raised(SMTPInputError, lambda: divided(b"From ann@x.org Mon\nBcc: bob@x.org\n\nHello"))
+@pytest.mark.parametrize(
+    ("start", "why"),
+    [
+        (b"From ann@x.org Mon\n", "mbox"),
+        (b">From ann@x.org Mon\r\n", "mbox"),
+        (b"\xef\xbb\xbf", "byte order mark"),
+        (b" \r\n", "white space"),
+        (b"\tnoise\nmore noise\r", "white space"),
+        (b"    ", "white space"),
+        (b"noise\n", "Bcc"),
+        (b"\n\r\n", "Bcc"),
+    ],
+)
+def test_s22_what_stands_in_front_of_a_header_is_refused(start: bytes, why: str) -> None:
+    """Taken for text it would show Bcc to everybody; from octets and from files alike."""
+    hidden = b"    bcc : bob@x.org\n" if why == "Bcc" else b"    to : bob@x.org\n"
+    data = start + b"From: ann@x.org\n" + hidden + b"\nHello"
 
-    assert divided(b"From here on\nall is text") == (b"", 0)
+    assert why in str(raised(SMTPInputError, lambda: of_octets(data)))
+    assert why in str(raised(SMTPInputError, lambda: of_file(io.BytesIO(data))))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"From here on\nall is text",
+        b"\xef\xbb\xbfHello",
+        b"  Dear Ann,\nnote: all is text\n\nSubject: none\nBcc: nobody",
+        b"-----Original Message-----\nFrom: Ann\nTo: Bob\n\nHello",
+        b"Hello\n\nBcc: is a word",
+        b"Hello Bcc: is a word",
+        b"See http://x.org/ there: a place",
+    ],
+)
+def test_text_without_a_header_is_sent(text: bytes) -> None:
+    """Whatever looks a little like a field in it."""
+    header, body = of_octets(text)
+
+    assert (header, b"".join(body())) == (b"", text)
+
+
+def test_a_message_says_itself_where_its_header_ends() -> None:
+    """What was written from its parts is never mistaken: text may begin with the word."""
+    header, body = of_pieces([b"\r\nBcc: is a word"])
+
+    assert (header, b"".join(body())) == (b"", b"Bcc: is a word")
+
+
+@pytest.mark.parametrize("junk", [b" ", b"\n", b"\r", b"x\n", b" \n", b" x\r\n", b"\t:", b"From ", b"bcc "])
+def test_s11_a_megabyte_in_front_of_nothing_costs_little(junk: bytes) -> None:
+    """Nothing is scanned again and again."""
+    data = b" " + junk * (HEADER // len(junk))
+    began = time.process_time()
+    of_octets(data)
+    of_octets(data[1:])
+
+    assert time.process_time() - began < 2

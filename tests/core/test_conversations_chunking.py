@@ -6,10 +6,10 @@ from mailbridge.conversations import Need
 from mailbridge.errors import SMTPDataError
 from mailbridge.wire import CHUNK
 from tests.core.dialogue import (
-    BODY,
     CONTENT,
-    HEADER,
+    FIRST,
     LARGE,
+    LAST,
     LATER,
     MAIL,
     NO,
@@ -45,7 +45,7 @@ def test_one_flight_is_only_for_what_is_safe_in_it(why: str) -> None:
     """A hot connection still reads the envelope's replies first where content in doubt would cost more."""
     smtp = (ready if why == "sender unknown" else warm)("PIPELINING", "CHUNKING")
     mail = letter(content=LARGE if why == "large" else CONTENT)
-    chunks = [bdat(HEADER, b""), bdat(BODY)] if why == "large" else [bdat()]
+    chunks = [bdat(FIRST, b""), bdat(LAST)] if why == "large" else [bdat()]
 
     done = sent(
         smtp,
@@ -66,8 +66,8 @@ def test_chunking_without_pipelining_says_one_thing_at_a_time() -> None:
         letter(content=LARGE),
         (MAIL, OK),
         (rcpt("b@y"), OK),
-        (bdat(HEADER, b""), OK),
-        (bdat(BODY), OK),
+        (bdat(FIRST, b""), OK),
+        (bdat(LAST), OK),
         hot=True,
     )
 
@@ -107,7 +107,7 @@ def test_a_refused_chunk_stops_the_rest() -> None:
     smtp = ready("CHUNKING")
     too_large = b"552 5.3.4 too large\r\n"
 
-    done = sent(smtp, letter(content=LARGE), (MAIL, OK), (rcpt("b@y"), OK), (bdat(HEADER, b""), too_large))
+    done = sent(smtp, letter(content=LARGE), (MAIL, OK), (rcpt("b@y"), OK), (bdat(FIRST, b""), too_large))
 
     assert isinstance(done.error, SMTPDataError)
     assert done.states == {"b@y": "rejected"}
@@ -121,7 +121,7 @@ def test_a_refused_chunk_ends_a_message_that_was_split() -> None:
         letter("b@y", "c@z", content=LARGE),
         (MAIL, OK),
         (rcpt("b@y"), OK),
-        (bdat(HEADER, b""), LATER),
+        (bdat(FIRST, b""), LATER),
         max_recipients=1,
     )
 
@@ -135,7 +135,7 @@ def test_room_is_made_between_chunks() -> None:
         ready("PIPELINING", "CHUNKING"),
         letter(content=LARGE),
         (MAIL + rcpt("b@y"), OK * 2),
-        (bdat(HEADER, b"") + bdat(BODY), OK * 2),
+        (bdat(FIRST, b"") + bdat(LAST), OK * 2),
     )
 
     assert done.needs.count(Need.ROOM) == 1
@@ -151,7 +151,7 @@ def test_a_refused_chunk_is_the_answer_though_the_last_one_left(last: bytes, lmt
         smtp,
         letter("b@y", "c@y", content=LARGE),
         (MAIL + rcpt("b@y", "c@y"), OK * 3),
-        (bdat(HEADER, b"") + bdat(BODY), b"552 too large\r\n" + last),
+        (bdat(FIRST, b"") + bdat(LAST), b"552 too large\r\n" + last),
     )
 
     assert done.replies == {"b@y": 552, "c@y": 552}

@@ -10,6 +10,7 @@ from tests.core.dialogue import (
     CONTENT,
     DATA,
     DOT,
+    FIRST,
     GO,
     HEADER,
     LARGE,
@@ -194,7 +195,7 @@ def test_a_refusal_in_the_middle_of_the_content_is_its_answer() -> None:
         smtp,
         letter("b@y", content=LARGE),
         (MAIL + rcpt("b@y") + DATA, OK * 2 + GO),
-        (HEADER, b"552 5.3.4 too large\r\n"),
+        (FIRST, b"552 5.3.4 too large\r\n"),
     )
 
     assert isinstance(done.error, SMTPDataError)
@@ -208,7 +209,7 @@ def test_anything_else_in_the_middle_of_the_content_is_out_of_step() -> None:
         ready("PIPELINING"),
         letter(content=LARGE),
         (MAIL + rcpt("b@y") + DATA, OK * 2 + GO),
-        (HEADER, OK),
+        (FIRST, OK),
     )
 
     assert isinstance(done.error, SMTPProtocolError)

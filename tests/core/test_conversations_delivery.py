@@ -14,15 +14,15 @@ from mailbridge.errors import (
 from mailbridge.facts import Endpoint, Phase
 from mailbridge.sync.connection import drive
 from tests.core.dialogue import (
-    BODY,
     BYE,
     CLOSED,
     CONTENT,
     DATA,
     DOT,
+    FIRST,
     GO,
-    HEADER,
     LARGE,
+    LAST,
     LATER,
     MAIL,
     NO,
@@ -93,12 +93,12 @@ def test_an_end_between_chunks_is_not_sent() -> None:
         letter(content=LARGE),
         (MAIL, OK),
         (rcpt("b@y"), OK),
-        (bdat(HEADER, b""), OK),
-        (bdat(BODY), CLOSED),
+        (bdat(FIRST, b""), OK),
+        (bdat(LAST), CLOSED),
     )
     assert done.states == {"b@y": "unknown"}
 
-    first = sent(ready("CHUNKING"), letter(content=LARGE), (MAIL, OK), (rcpt("b@y"), OK), (bdat(HEADER, b""), RESET))
+    first = sent(ready("CHUNKING"), letter(content=LARGE), (MAIL, OK), (rcpt("b@y"), OK), (bdat(FIRST, b""), RESET))
     assert first.states == {"b@y": "not_sent"}
 
 

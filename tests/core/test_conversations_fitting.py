@@ -116,6 +116,25 @@ def test_a_utf8_header_is_encoded_where_it_must_be(extensions: tuple[str, ...]) 
     assert b"Subject: =?utf-8?" in content
 
 
+def test_a_utf8_header_alone_leaves_the_body_as_it_is() -> None:
+    """With 8BITMIME only the header is encoded: the body goes as the caller wrote it."""
+    mail, content = said(letter(content=UTF8 + "Grüße\r\n".encode()), "8BITMIME")
+
+    assert mail == b"MAIL FROM:<a@x> BODY=8BITMIME"
+    assert b"Subject: =?utf-8?" in content
+    assert content.endswith("\r\n\r\nhello\r\nGrüße\r\n.\r\n".encode())
+
+
+def test_a_header_that_is_no_utf8_is_encoded_everywhere() -> None:
+    """RFC 6532 section 3.1: SMTPUTF8 carries UTF-8 and nothing else; the size is that of what leaves."""
+    given = HEADER + b"Subject: Gr\xfc\xdfe\r\n\r\nhello\r\n"
+    mail, content = said(letter(content=given), "8BITMIME", "SMTPUTF8", "SIZE")
+
+    assert mail == b"MAIL FROM:<a@x> SIZE=%d" % (len(content) - len(DOT))
+    assert b"Subject: =?unknown-8bit?" in content
+    assert content.endswith(b"\r\n\r\nhello\r\n.\r\n")
+
+
 def test_the_callers_message_stays_as_it_is() -> None:
     """What is encoded for one server goes in full to the next one."""
     mail = letter(content=EIGHT_BIT)

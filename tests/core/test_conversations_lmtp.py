@@ -3,15 +3,15 @@
 import pytest
 
 from tests.core.dialogue import (
-    BODY,
     BYE,
     CLOSED,
     CONTENT,
     DATA,
     DOT,
+    FIRST,
     GO,
-    HEADER,
     LARGE,
+    LAST,
     LATER,
     MAIL,
     NO,
@@ -58,7 +58,7 @@ def test_lmtp_answers_bdat_last_for_each_and_other_chunks_once() -> None:
         ready("PIPELINING", "CHUNKING", lmtp=True),
         letter("b@y", "c@y", content=LARGE),
         (MAIL + rcpt("b@y", "c@y"), OK * 3),
-        (bdat(HEADER, b"") + bdat(BODY), OK + b"250 saved\r\n", b"550 full\r\n"),
+        (bdat(FIRST, b"") + bdat(LAST), OK + b"250 saved\r\n", b"550 full\r\n"),
     )
 
     assert done.replies == {"b@y": 250, "c@y": 550}

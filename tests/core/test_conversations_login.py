@@ -141,9 +141,9 @@ def test_the_configuration_names_the_mechanisms() -> None:
 
 
 def test_a_user_name_alone_needs_external() -> None:
-    """A user name without a password or token logs in by nothing that the server offers here."""
-    with pytest.raises(SMTPNotSupportedError, match="takes a nothing"):
-        logged_in(account(), "PLAIN EXTERNAL")
+    """A user name without a password or token logs in by nothing else that the server offers."""
+    with pytest.raises(SMTPNotSupportedError, match="the configuration allows EXTERNAL"):
+        logged_in(account(auth=["EXTERNAL"]), "PLAIN")
 
 
 # Refusals.
@@ -369,3 +369,9 @@ def test_scram_without_its_package_says_what_to_install(monkeypatch: pytest.Monk
 
     with pytest.raises(SMTPNotSupportedError, match=r"mailbridge-smtp\[scram\]"):
         logged_in(account(password="secret"), "SCRAM-SHA-256")
+
+
+def test_no_auth_before_starttls_says_so() -> None:
+    """The usual reason why a server offers no way to log in."""
+    with pytest.raises(SMTPNotSupportedError, match="offers STARTTLS"):
+        talk(login(smtp := ready("STARTTLS"), account(password="secret")), smtp)

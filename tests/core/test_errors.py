@@ -90,7 +90,7 @@ def test_any_error_is_as_temporary_as_its_reply(code: int, temporary: bool) -> N
         (SMTPResponseException(550, b"no"), "(550, b'no')"),
         (SMTPSenderRefused(550, b"no", "a@x"), "(550, b'no', 'a@x')"),
         (SMTPRecipientsRefused({"b@x": (550, b"no")}), "{'b@x': (550, b'no')}"),
-        (SMTPException(), "()"),
+        (SMTPException(), ""),
     ],
 )
 def test_without_facts_an_error_prints_its_arguments(error: SMTPException, text: str) -> None:
@@ -166,3 +166,14 @@ def test_an_error_goes_to_another_process(error: SMTPException) -> None:
     assert type(arrived) is type(error)
     assert (arrived.args, str(arrived), arrived.errno) == (error.args, str(error), error.errno)
     assert vars(arrived) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("phase", "where"), [(Phase.CONNECT, "mx:25 at CONNECT"), (Phase.MAIL, "mx:25 (no TLS) at MAIL")]
+)
+def test_tls_is_named_where_there_could_be_some(phase: Phase, where: str) -> None:
+    """Before there is a connection, it is no news that TLS does not protect it."""
+    error = SMTPException("oh", phase=phase)
+    error.server = Endpoint("mx", 25)
+
+    assert str(error) == f"{where}: oh"

@@ -1,6 +1,7 @@
 """Mail objects: what a caller hands over, and what of it goes onto the wire."""
 
 import io
+import time
 from email.message import EmailMessage, Message
 
 import pytest
@@ -11,6 +12,7 @@ from mailbridge.message import MailObject, Prepared, downgraded, prepare
 from mailbridge.parameters import MailOptions, RcptOptions
 from tests.core.given import mail, octets, raised, wire
 
+TWICE = {"b@x": RcptOptions(), "<b@X>": RcptOptions(["NEVER"])}
 OCTETS = b"From: a@x\nTo: b@x, c@x\nBcc: d@x\n\nhello\n"
 
 
@@ -65,13 +67,28 @@ def test_doubles_are_sent_once() -> None:
     assert prepared.recipients[0].address == Address("b", "xn--fa-hia.de")
 
 
-def test_options_belong_to_a_recipient() -> None:
-    """By the name that the caller wrote; a double brings its own, or keeps those of the first."""
+def test_many_spellings_cost_little() -> None:
+    """S11: ten thousand names of one mailbox are gathered once."""
+    given = [f"{n} <b@x>" for n in range(10_000)]
+    began = time.process_time()
+    assert len(names(prepare(MailObject(OCTETS, "a@x", given)))[0]) == 10_000
+
+    assert time.process_time() - began < 0.5
+
+
+def test_a_header_names_recipients_as_it_spells_them() -> None:
+    """The receipt's keys are the words of the header, though the wire has A-labels."""
+    prepared = prepare(MailObject("From: a@x\nTo: Ann <Ann@BÜCHER.example>\n\nhello".encode()))
+
+    assert names(prepared) == [("Ann@BÜCHER.example",)]
+    assert prepared.recipients[0].address == Address("Ann", "xn--bcher-kva.example")
+
+
+def test_options_belong_to_a_mailbox() -> None:
+    """However the caller spells it, there or here."""
     never, delay = RcptOptions(["NEVER"]), RcptOptions(["DELAY"])
-    options = {"b@x": never, "C <c@x>": delay}
-    prepared = prepare(
-        MailObject(OCTETS, "a@x", ["b@x", "B <b@x>", "c@x", "C <c@x>", "d@x"], recipient_options=options)
-    )
+    options = {"b@X": never, "B <b@x>": RcptOptions(["NEVER"]), "C <c@x>": delay}
+    prepared = prepare(MailObject(OCTETS, "a@x", ["Bee <b@x>", "b@x", "c@x", "d@x"], recipient_options=options))
 
     assert [recipient.options for recipient in prepared.recipients] == [never, delay, None]
 
@@ -91,6 +108,13 @@ def test_options_belong_to_a_recipient() -> None:
         (MailObject(OCTETS, "a@x", ["b@x", "not one"]), "'not one'"),
         (MailObject(OCTETS, "a@x", [None]), "not NoneType"),
         (MailObject(OCTETS, "a@x", ["b@x"], recipient_options={"c@x": RcptOptions()}), "'c@x', who is no recipient"),
+        (MailObject(OCTETS, "a@x", ["b@x"], recipient_options={"b@x": {}}), "takes RcptOptions, not {}"),
+        (MailObject(OCTETS, "a@x", ["b@x"], recipient_options={None: RcptOptions()}), "not NoneType"),
+        (MailObject(OCTETS, "a@x", ["b@x"], recipient_options=[]), "takes Mapping, not []"),
+        (MailObject(OCTETS, "a@x", ["b@x"], recipient_options=TWICE), "'b@x' and '<b@X>', one mailbox"),
+        (MailObject(OCTETS, "a@x", ["b@x"], options={"ret": "FULL"}), "MailOptions | None, not {'ret': 'FULL'}"),
+        (MailObject(OCTETS, "a@x", 5), "not 5"),
+        (MailObject(OCTETS, ["a@x"], ["b@x"]), "not list"),
     ],
 )
 def test_a_wrong_mail_object_is_named(given: MailObject, why: str) -> None:
@@ -165,7 +189,7 @@ def test_s9_a_header_field_cannot_begin_another(value: str) -> None:
 def test_downgraded_mail_is_the_same_mail() -> None:
     """Only its content changes: what was 8-bit is encoded, and the header is ASCII."""
     prepared = prepare(MailObject("From: a@x\nSubject: ö\n\nhellö\n".encode(), None, ["b@x"]))
-    plain = downgraded(prepared)
+    plain = downgraded(prepared, body=True)
 
     assert (plain.content.eight_bit, plain.content.utf8_header) == (False, False)
     assert (plain.sender, plain.recipients, plain.message_id) == (

@@ -10,6 +10,7 @@ from hypothesis import given
 
 from mailbridge.errors import SMTPInputError
 from mailbridge.parameters import MailOptions, RcptOptions, is_whole, xtext
+from mailbridge.testing.extensions import MAIL_PARAMETERS
 from tests.core.given import ANY_TEXT, raised
 
 NOON = datetime(2026, 5, 4, 12, 0, 0, 500, tzinfo=UTC)
@@ -68,6 +69,22 @@ def test_what_stands_in_the_command(
         (lambda: MailOptions(hold_for=10**9), "hold_for"),
         (lambda: MailOptions(hold_for=1, hold_until=NOON), "exclude"),
         (lambda: MailOptions(hold_until=NOON.replace(tzinfo=None)), "time zone"),
+        (lambda: MailOptions(ret=["FULL"]), "ret is FULL or HDRS, not ['FULL']"),
+        (lambda: MailOptions(envid=5), "envid is a string, not 5"),
+        (lambda: MailOptions(envid=" " * 34), "a space, + and = count three"),
+        (lambda: MailOptions(submitter=5), "submitter is an address, a string, not 5"),
+        (lambda: MailOptions(require_tls="False"), "require_tls is True or False, not 'False'"),
+        (lambda: MailOptions(priority="9"), "not '9'"),
+        (lambda: MailOptions(deliver_by=9, deliver_by_mode=["R"]), "not ['R']"),
+        (lambda: MailOptions(hold_for=1.5), "not 1.5"),
+        (
+            lambda: MailOptions(hold_until="2029-01-01T00:00:00Z"),
+            "hold_until is a datetime, not '2029-01-01T00:00:00Z'",
+        ),
+        (lambda: RcptOptions("NEVER"), "notify is a list, not 'NEVER'"),
+        (lambda: RcptOptions(None), "notify is a list, not None"),
+        (lambda: RcptOptions([["NEVER"]]), "notify takes"),
+        (lambda: RcptOptions(original=5), "original is an address, a string, not 5"),
         (lambda: RcptOptions(["ALWAYS"]), "notify takes"),
         (lambda: RcptOptions(["NEVER", "DELAY"]), "NEVER excludes"),
         (lambda: RcptOptions(original="nobody at all"), "not an address"),
@@ -95,3 +112,11 @@ def test_a_whole_number(value: object, whole: bool) -> None:
     """Between its borders, and no string, fraction or truth value."""
     assert is_whole(value, 1, 4) is whole
     assert not is_whole(True, 1, 4)
+
+
+def test_the_longest_envid() -> None:
+    """One hundred characters on the line, as the embedded server counts them too."""
+    word = next(MailOptions(envid="x" * 97 + " ").words())
+
+    assert MAIL_PARAMETERS["ENVID"].allows(word.removeprefix("ENVID="))
+    assert not MAIL_PARAMETERS["ENVID"].allows(word.removeprefix("ENVID=") + "x")

@@ -4,6 +4,7 @@ import dataclasses
 import pickle
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,34 @@ def test_the_port_follows_the_security(options: dict[str, Any], port: int) -> No
         ({"host": "h", **LOGIN, "token_provider": str}, "password and token_provider exclude each other"),
         ({"host": "h", **LOGIN, "security": "opportunistic"}, "opportunistic TLS never carries credentials"),
         ({"host": "h", **LOGIN, "security": "none"}, "credentials would travel in clear to h"),
+        ({"host": 123}, "host is a string, not 123"),
+        ({"host": "h.example:587"}, "'h.example:587' is not a host name or an address: give the port as port=587"),
+        ({"host": "[::1]:25"}, "give the port as port=25"),
+        ({"host": "1:2:3"}, "'1:2:3' is not a host name or an address"),
+        ({"host": "smtp://joe:secret@h"}, "host is the name or address alone; a URL is for Server.from_url"),
+        ({"host": "h", "username": 5}, "username is a string, not int"),
+        ({"host": "h", "username": None}, "username is a string, not NoneType"),
+        ({"host": "h", "username": "joe"}, "a username without password or token_provider"),
+        ({"host": "h", "username": "joe", "auth": "PLAIN"}, "only auth=('EXTERNAL',) needs neither"),
+        ({"host": "h", **LOGIN, "username": "joe\r\nQUIT"}, "username must not hold control characters"),
+        ({"host": "h", **LOGIN, "username": "joe\ud800"}, "halves of surrogates"),
+        ({"host": "h", **LOGIN, "authzid": "a\0b"}, "authzid must not hold control characters"),
+        ({"host": "h", **LOGIN, "auth": "XOAUTH2"}, "auth names XOAUTH2, and this account has a password"),
+        ({"host": "h", "username": "joe", "token_provider": str, "auth": ["PLAIN", "LOGIN"]}, "has a token"),
+        ({"host": "h", "auth": "NTLM"}, "unknown AUTH mechanism 'NTLM'"),
+        ({"host": "h", "auth": 5}, "auth is a list of mechanisms, not 5"),
+        ({"host": "h", "username": "joe", "token_provider": 5}, "token_provider is a function that gives a token"),
+        ({"host": "h", "local_hostname": 5}, "local_hostname is a string, not 5"),
+        ({"host": "h", "minimum_tls": 1.2}, "minimum_tls is a string, not 1.2"),
+        ({"host": "h", "ssl_context": True}, "ssl_context is an ssl.SSLContext, not True"),
+        ({"host": "h", "ca_file": 5}, "ca_file is a path, a string without NUL, not 5"),
+        ({"host": "h", "client_cert": b"c"}, "client_cert is a path, a string without NUL, not b'c'"),
+        ({"host": "h", "ca_path": "a\0b"}, "ca_path is a path"),
+        ({"path": None}, "path is a path"),
+        ({"path": "/p", "security": "implicit"}, "a unix socket (path) has no TLS: leave out security=implicit"),
+        ({"path": "/p", "security": "opportunistic"}, "leave out security=opportunistic"),
+        ({"path": "/p", "ca_file": "f", "minimum_tls": "TLSv1.3"}, "leave out ca_file, minimum_tls"),
+        ({"path": "/p", "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}, "leave out ssl_context"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], why: str) -> None:
@@ -81,8 +110,62 @@ def test_a_wrong_option_is_named(options: dict[str, Any], why: str) -> None:
     assert why in str(raised(SMTPInputError, lambda: Server(**options)))
 
 
+@pytest.mark.parametrize("name", ["lmtp", "danger_accept_any_certificate", "pipelining", "chunking"])
+@pytest.mark.parametrize("value", ["False", 1, None])
+def test_a_truth_is_no_string(name: str, value: Any) -> None:
+    """ "False" from the environment is never taken for true."""
+    error = raised(SMTPInputError, lambda: Server("h", **{name: value}))
+
+    assert f"{name} is True or False, not {value!r}" in str(error)
+
+
 @pytest.mark.parametrize(
-    "option", [{"ca_file": "f"}, {"ca_path": "p"}, {"client_cert": "c"}, {"danger_accept_any_certificate": True}]
+    "address", ["192.0.2.1", 5, ("192.0.2.1",), ("192.0.2.1", "25"), ("192.0.2.1", -1), ("a b", 0), (None, 25)]
+)
+def test_a_source_address_is_a_pair(address: Any) -> None:
+    """Of an address, which may be empty, and a port."""
+    error = raised(SMTPInputError, lambda: Server("h", source_address=address))
+
+    assert f"source_address is an address and a port (0 for any), not {address!r}" in str(error)
+    assert Server("h", source_address=["", 25]).source_address == ("", 25)
+
+
+@pytest.mark.parametrize(
+    "host", ["::1", "[::1]", "2001:db8::1", "fe80::1%eth0", "[fe80::1%eth0]", "192.0.2.1", "a.b-c"]
+)
+def test_a_host_is_a_name_or_an_address(host: str) -> None:
+    """A literal with colons is no host with a port."""
+    assert Server(host).host == host
+
+
+def test_a_name_of_ones_own() -> None:
+    """Any word without spaces, an address literal too."""
+    assert Server("h", local_hostname="[192.0.2.1]").local_hostname == "[192.0.2.1]"
+
+
+def test_a_file_may_be_a_path() -> None:
+    """Whatever `os.fspath` knows."""
+    server = Server("h", ca_file=Path("ca"), ca_path=Path("all"), client_cert=Path("cert"), client_key=Path("key"))
+
+    assert (server.ca_file, server.ca_path, server.client_cert, server.client_key) == ("ca", "all", "cert", "key")
+    assert Server(path=Path("/run/lmtp")).path == "/run/lmtp"
+
+
+def test_mechanisms_in_one_string() -> None:
+    """As in a URL: never letter by letter."""
+    assert [one.name for one in Server("h", auth="plain,LOGIN").mechanisms] == ["PLAIN", "LOGIN"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"ca_file": "f"},
+        {"ca_path": "p"},
+        {"client_cert": "c"},
+        {"client_key_password": "p"},
+        {"danger_accept_any_certificate": True},
+        {"minimum_tls": "TLSv1.3"},
+    ],
 )
 def test_a_context_of_ones_own_excludes_what_would_be_ignored(option: dict[str, Any]) -> None:
     """Nothing that the caller asks for is dropped in silence."""
@@ -168,15 +251,15 @@ def test_credentials() -> None:
     [
         ("smtps://mail.example.com", Server("mail.example.com", security=Security.IMPLICIT)),
         (f"submission://joe:{SECRET}@h", Server("h", **LOGIN)),
-        ("smtp://h", Server("h", security=Security.STARTTLS)),
+        ("smtp://h", Server("h", 25, security=Security.STARTTLS)),
         ("smtp://h:25?security=none", Server("h", 25, security=Security.NONE)),
         ("smtp://localhost", Server("localhost", security=Security.NONE)),
-        ("smtp://localhost?security=starttls", Server("localhost")),
+        ("smtp://localhost?security=starttls", Server("localhost", 25)),
         ("smtp+starttls://localhost", Server("localhost")),
         ("lmtp://[::1]", Server("[::1]", lmtp=True, security=Security.NONE)),
         ("lmtp:///run/lmtp", Server(path="/run/lmtp", lmtp=True)),
-        ("smtp://h?timeout_send=5", Server("h", timeouts=Timeouts(send=5))),
-        ("smtp://h?auth=LOGIN&chunking=no", Server("h", auth=("LOGIN",), chunking=False)),
+        ("smtp://h?timeout_send=5", Server("h", 25, timeouts=Timeouts(send=5))),
+        ("smtp://h?auth=LOGIN&chunking=no", Server("h", 25, auth=("LOGIN",), chunking=False)),
     ],
 )
 def test_a_server_from_a_url(url: str, expected: Server) -> None:
@@ -211,6 +294,12 @@ def test_any_url_is_a_server_or_an_input_error(text: str) -> None:
         lambda: Server("h", username="joe", password=SECRET.encode(), port=-1),
         lambda: Server("h", password=SECRET),
         lambda: Server("h", client_key="k", client_key_password=SECRET),
+        lambda: Server("h", username="joe", token_provider=SECRET),
+        lambda: Server.from_url("smtp://joe@h", token_provider=SECRET.encode()),
+        lambda: Server("h", **LOGIN, auth="XOAUTH2"),
+        lambda: Server.from_url(f"smtp://joe:{SECRET}@h?auth=XOAUTH2"),
+        lambda: Server.from_url(f"smtp://joe%00:{SECRET}@h"),
+        lambda: Server("[::1]:25", **LOGIN),
         lambda: dataclasses.replace(Server("h", **LOGIN), port=-1),
         lambda: Server.from_url(f"smtp://joe:{SECRET}@h?colour=red"),
         lambda: Server.from_url(f"smtp://joe:{SECRET}@h:99999"),

@@ -65,6 +65,38 @@ def test_s3_accepting_anything_is_said_aloud(caplog: pytest.LogCaptureFixture) -
     assert "not verified" in caplog.text
 
 
+@pytest.mark.parametrize("kind", ["missing", "broken"])
+def test_a_directory_that_cannot_be_used_is_named(kind: str, tmp_path: Path) -> None:
+    """OpenSSL would trust nobody, and leave the reason to be guessed."""
+    (tmp_path / "broken").write_text("no directory")
+    error = raised(SMTPInputError, lambda: context_for(Server("h", ca_path=str(tmp_path / kind))))
+
+    assert f"ca_path ({tmp_path / kind}) cannot be used" in str(error)
+    assert context_for(Server("h", ca_path=tmp_path)).get_ca_certs() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"ca_file": "missing"}, "ca_file ({}) cannot be used"),
+        ({"client_cert": "missing"}, "client_cert ({}) cannot be used"),
+        ({"client_key": "missing"}, "client_key ({}) cannot be used"),
+        ({"client_key": "broken"}, "client_key ({}) cannot be used"),
+    ],
+)
+def test_the_one_file_that_cannot_be_used_is_named(
+    wrong: dict[str, str], named: str, pem: dict[str, str], tmp_path: Path
+) -> None:
+    """Not the others beside it."""
+    (tmp_path / "broken").write_text("no key")
+    files = {"ca_file": pem["ca"], "client_cert": pem["cert"], "client_key": pem["key"]}
+    place = str(tmp_path / next(iter(wrong.values())))
+    error = raised(SMTPInputError, lambda: context_for(Server("h", **files | dict.fromkeys(wrong, place))))
+
+    assert named.format(place) in str(error)
+    assert pem["ca"] not in str(error)
+
+
 @pytest.mark.parametrize("option", ["ca_file", "client_cert"])
 def test_s16_a_file_that_cannot_be_used_is_named(option: str, tmp_path: Path) -> None:
     """And the password of the key is not."""

@@ -17,20 +17,20 @@ ENCODABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("smtp://h", {"host": "h", "port": 0}),
+        ("smtp://h", {"host": "h", "port": 25}),
         ("SMTPS://h:465", {"host": "h", "port": 465, "security": "implicit"}),
-        ("smtp+starttls://h/", {"host": "h", "port": 0, "security": "starttls"}),
-        ("submission://h", {"host": "h", "port": 0, "security": "starttls"}),
+        ("smtp+starttls://h/", {"host": "h", "port": 587, "security": "starttls"}),
+        ("submission://h", {"host": "h", "port": 587, "security": "starttls"}),
         ("smtp://[2001:db8::1]:25", {"host": "[2001:db8::1]", "port": 25}),
-        ("smtp://[fe80::1%25eth0]", {"host": "[fe80::1%eth0]", "port": 0}),
+        ("smtp://[fe80::1%25eth0]", {"host": "[fe80::1%eth0]", "port": 25}),
         ("lmtp://h:24", {"host": "h", "port": 24, "lmtp": True}),
         ("lmtp:///run/a%20b.sock", {"path": "/run/a b.sock", "security": "none", "lmtp": True}),
-        ("smtp://joe@h", {"host": "h", "port": 0, "username": "joe"}),
-        ("smtp://joe:a:b@h", {"host": "h", "port": 0, "username": "joe", "password": Secret("a:b")}),
-        ("smtp://joe:@h", {"host": "h", "port": 0, "username": "joe", "password": Secret("")}),
-        ("smtp://a%40b:%2F%3A%FF@h", {"host": "h", "port": 0, "username": "a@b", "password": Secret(b"/:\xff")}),
-        ("smtp://a@b:c@d@h", {"host": "h", "port": 0, "username": "a@b", "password": Secret("c@d")}),
-        ("smtp://h?", {"host": "h", "port": 0}),
+        ("smtp://joe@h", {"host": "h", "port": 25, "username": "joe"}),
+        ("smtp://joe:a:b@h", {"host": "h", "port": 25, "username": "joe", "password": Secret("a:b")}),
+        ("smtp://joe:@h", {"host": "h", "port": 25, "username": "joe", "password": Secret("")}),
+        ("smtp://a%40b:%2F%3A%FF@h", {"host": "h", "port": 25, "username": "a@b", "password": Secret(b"/:\xff")}),
+        ("smtp://a@b:c@d@h", {"host": "h", "port": 25, "username": "a@b", "password": Secret("c@d")}),
+        ("smtp://h?", {"host": "h", "port": 25}),
         ("smtp://h?security=none&&auth=PLAIN,LOGIN", {"security": "none", "auth": ("PLAIN", "LOGIN")}),
         ("smtps://h?security=implicit", {"security": "implicit"}),
         ("smtp://h?ca_file=/a+b%26c&pipelining=No&chunking=TRUE", {"ca_file": "/a+b&c", "pipelining": False}),
@@ -67,7 +67,11 @@ def test_a_url_is_taken_apart(url: str, expected: dict[str, object]) -> None:
         ("smtp://h#x", "as %40 %2F %3F %23 %25"),
         ("smtp://h?colour=red", "unknown option 'colour' in a server URL; allowed are allow_plaintext_auth, auth,"),
         ("smtp://h?pipelining=maybe", "the option pipelining is true or false, not 'maybe'"),
-        ("smtp://h?pipelining", "true or false, not ''"),
+        ("smtp://h?pipelining", "the option pipelining has no value"),
+        ("smtp://h?ca_file=", "the option ca_file has no value in a server URL: leave it out"),
+        ("smtp://h?timeout_send=", "the option timeout_send has no value"),
+        ("smtp://h?auth=PLAIN&auth=LOGIN", "the option auth stands twice"),
+        ("smtp://h?timeout_send=1&timeout_send=1", "the option timeout_send stands twice"),
         ("smtp://h?max_recipients=-1", "a whole number, not '-1'"),
         ("smtp://h?max_recipients=٣", "a whole number"),
         ("smtp://h?timeout_reply=soon", "timeout_reply is a number of seconds"),
@@ -82,6 +86,27 @@ def test_a_url_is_taken_apart(url: str, expected: dict[str, object]) -> None:
 def test_a_wrong_url_is_named(url: str, why: str) -> None:
     """The error says which part, what stands there, and what is allowed."""
     assert why in str(raised(SMTPInputError, lambda: urls.parse(url)))
+
+
+@pytest.mark.parametrize(
+    ("url", "beside", "port"),
+    [
+        ("smtp://h", None, 25),
+        ("smtp://localhost", "none", 25),
+        ("smtp://h?security=starttls", None, 25),
+        ("smtp://h?security=implicit", None, 465),
+        ("smtp://h", "implicit", 465),
+        ("smtp://h:26", "implicit", 26),
+        ("smtps://h", None, 465),
+        ("smtp+starttls://h", None, 587),
+        ("submission://h", None, 587),
+        ("lmtp://h", None, 24),
+        ("lmtp://h?security=implicit", None, 24),
+    ],
+)
+def test_the_scheme_decides_the_port(url: str, beside: str | None, port: int) -> None:
+    """Where none is given; but TLS at once has a port of its own (RFC 8314)."""
+    assert urls.parse(url, beside)["port"] == port
 
 
 @pytest.mark.parametrize("value", [None, b"smtp://h", 25])
@@ -104,7 +129,13 @@ def test_what_is_false(text: str) -> None:
     assert urls.to_bool(text) is False
 
 
-@given(ENCODABLE, ENCODABLE, st.integers(1, 65_535), st.sampled_from(["h", "mail.example.com", "[::1]"]), ENCODABLE)
+@given(
+    ENCODABLE,
+    ENCODABLE,
+    st.integers(1, 65_535),
+    st.sampled_from(["h", "mail.example.com", "[::1]"]),
+    ENCODABLE.filter(bool),
+)
 def test_a_url_survives_being_written(user: str, password: str, port: int, host: str, name: str) -> None:
     """Whatever stands in user, password and options, percent-encoded it comes back."""
     parts = [quote(part, safe="") for part in (user, password, name)]

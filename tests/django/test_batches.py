@@ -37,9 +37,22 @@ def test_any_iterable_will_do(site: Site, server: ScriptedServer) -> None:
 
 
 def test_a_message_to_nobody(site: Site, server: ScriptedServer, records: Records) -> None:
-    """It is passed over, as Django does: no count, no record."""
-    assert site.backend().send_messages([mail.EmailMessage("Hello"), *mails("a@example.org")]) == 1
-    assert len(records()) == 1
+    """It is passed over, as Django does: no count, no record, no connection, but a receipt of nothing."""
+    nobody = mail.EmailMessage("Hello")
+    assert site.backend().send_messages([nobody]) == 0
+    assert (server.connections, records()) == ([], [])
+    assert (dict(nobody.mailbridge_receipt.results), nobody.mailbridge_receipt.error) == ({}, None)
+
+    assert site.backend().send_messages([nobody, *mails("a@example.org")]) == 1
+
+
+def test_a_message_to_nobody_where_nobody_listens(site: Site) -> None:
+    """It did not fail: there was nothing to send."""
+    with Inbox() as gone:
+        site.use(gone)
+    batch = [*mails("a@example.org"), mail.EmailMessage("Hello")]
+    assert site.backend(fail_silently=True).send_messages(batch) == 0
+    assert batch[1].mailbridge_receipt.error is None
 
 
 def test_a_refused_message_stops_nobody(site: Site, server: ScriptedServer) -> None:

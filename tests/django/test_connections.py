@@ -1,14 +1,18 @@
 """Connecting: by hand, by `with`, over TLS, with a login; and failures to."""
 
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import cached_property
 
 from mailbridge import SMTPCertificateError, SMTPConnectionRefused, SMTPSecurityError
 from mailbridge.testing import Inbox, ScriptedServer, Then
+from mailbridge_django import Backend
 
 from .conftest import HAS_MAILERS, Site, mails
 
@@ -93,6 +97,67 @@ def test_a_certificate_that_nobody_vouches_for(site: Site) -> None:
         with pytest.raises(SMTPCertificateError, match="ca_file"):
             site.backend().send_messages(mails("bob@example.org"))
         assert inbox.messages == []
+
+
+class OwnContext(Backend):
+    """The usual way to a private CA, on Django's own backend."""
+
+    authority = ""
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        context = super().ssl_context
+        context.load_verify_locations(self.authority)
+        return context
+
+
+def test_a_context_of_a_subclass(site: Site) -> None:
+    """It is used, and changes the context of no other backend."""
+    with Inbox(tls="starttls") as inbox:
+        site.use(inbox, use_tls=True)
+        options = {"host": inbox.host, "port": inbox.port, "use_tls": True, "alias": site.alias}
+        backend = OwnContext(**options)
+        backend.authority = inbox.ca_file
+        assert backend.send_messages(mails("bob@example.org")) == 1
+        with pytest.raises(SMTPCertificateError):
+            site.backend().send_messages(mails("bob@example.org"))
+        assert [m.tls for m in inbox.messages] == [True]
+
+
+def test_the_context_of_our_own(site: Site) -> None:
+    """It verifies, and trusts `ca_file` where there is one."""
+    with Inbox(tls="starttls") as inbox:
+        site.use(inbox, use_tls=True, ca_file=inbox.ca_file)
+        backend = site.backend()
+        assert (backend.ssl_context.verify_mode, backend.ssl_context.check_hostname) == (ssl.CERT_REQUIRED, True)
+        assert backend.send_messages(mails("bob@example.org")) == 1
+
+
+def test_an_assigned_context(site: Site) -> None:
+    """It is used in place of ours."""
+    with Inbox(tls="implicit") as inbox:
+        site.use(inbox, use_ssl=True)
+        backend = site.backend()
+        backend.ssl_context = ssl.create_default_context(cafile=inbox.ca_file)
+        assert backend.send_messages(mails("bob@example.org")) == 1
+
+
+def test_a_context_that_cannot_be_made(site: Site) -> None:
+    """It is a wrong configuration, like any other."""
+    site.set(host="localhost")
+    backend = OwnContext(host="localhost", use_tls=True, alias=site.alias)
+    backend.authority = "/missing.pem"
+    with pytest.raises(ImproperlyConfigured, match=r"OwnContext\.ssl_context: .*No such file"):
+        backend.send_messages(mails("bob@example.org"))
+
+
+@pytest.mark.parametrize("hook", ["connection_class", "prep_address"])
+def test_a_hook_that_nothing_would_call(site: Site, hook: str) -> None:
+    """A subclass written for Django's own backend learns at once that it counts for nothing."""
+    site.set(host="localhost")
+    subclass = type("Mine", (Backend,), {hook: None})
+    with pytest.raises(ImproperlyConfigured, match=f"Mine.{hook}"):
+        subclass(host="localhost", alias=site.alias)
 
 
 def test_starttls_is_not_negotiable(site: Site, server: ScriptedServer) -> None:

@@ -23,6 +23,7 @@ batch = [{name: r.state for name, r in m.mailbridge_receipt.results.items()} for
 browser = Client(headers={"host": "localhost"})
 mail = {"to": "tom@example.org, gone@example.org", "subject": "By hand", "body": "Text"}
 pages = [browser.post("/", mail), browser.post("/", mail | {"to": "tom at home"}), browser.get("/inbox/")]
+pages.append(browser.post("/", mail | {"subject": "By\\nhand"}))
 print(json.dumps({"batch": batch, "pages": [page.content.decode() for page in pages]}))
 """
 
@@ -61,10 +62,17 @@ def test_the_batch(visit: Any) -> None:
 
 def test_the_form(visit: Any) -> None:
     """It says of each recipient what became of the mail, and of a wrong address that it is one."""
-    sent, wrong, _ = visit["pages"]
+    sent, wrong, *_ = visit["pages"]
     assert '<td>gone@example.org</td><td class="rejected">rejected</td><td>550 no such user</td>' in sent
     assert '<td>tom@example.org</td><td class="accepted">accepted</td>' in sent
     assert "Enter a valid email address." in wrong
+
+
+def test_a_subject_with_a_line_end(visit: Any) -> None:
+    """The message cannot be built, and the page says why."""
+    page = visit["pages"][3]
+    assert '<td>tom@example.org</td><td class="not_sent">not_sent</td>' in page
+    assert '<ul class="errorlist nonfield">' in page
 
 
 def test_the_refusals(visit: Any) -> None:

@@ -173,6 +173,51 @@ def test_a_message_that_cannot_be_sent(
     assert [name for name, _ in heard] == ["message_failed", "message_sent"]
 
 
+@pytest.mark.parametrize("failure", [RuntimeError, FileNotFoundError, StopIteration])
+def test_a_message_whose_own_code_fails(
+    failure: type[Exception], site: Site, server: ScriptedServer, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Whatever `message()` raises, the next message goes out, and the failure is raised at the end."""
+
+    class Broken(mail.EmailMessage):
+        def message(self, **_: Any) -> EmailMessage:
+            raise failure("the template")
+
+    batch = [Broken("Hello", "Text", "ann@example.com", ["bob@example.org"]), *mails("tom@example.org")]
+    with pytest.raises(failure, match="the template") as caught:
+        site.backend().send_messages(batch)
+    assert caught.value.receipts == tuple(m.mailbridge_receipt for m in batch)
+    assert [m.recipients for m in server.messages] == [("tom@example.org",)]
+    assert [name for name, _ in heard] == ["message_failed", "message_sent"]
+
+
+def test_an_interruption_while_a_message_is_built(site: Site, server: ScriptedServer) -> None:
+    """Ctrl-C is nobody's failed message: it ends the batch."""
+
+    class Slow(mail.EmailMessage):
+        def message(self, **_: Any) -> EmailMessage:
+            raise KeyboardInterrupt
+
+    batch = [Slow("Hello", "Text", "ann@example.com", ["bob@example.org"]), *mails("tom@example.org")]
+    with pytest.raises(KeyboardInterrupt):
+        site.backend(fail_silently=True).send_messages(batch)
+    assert server.messages == []
+
+
+def test_recipients_that_nobody_can_read(
+    site: Site, server: ScriptedServer, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """A `to` that became a string spoils its own message only; its receipt has the error and names nobody."""
+    [first, bad, last] = batch = mails("a@example.org", "bob@example.org", "b@example.org")
+    spoil(bad, to="bob@example.org")
+    with pytest.raises(TypeError):
+        site.backend().send_messages(batch)
+
+    assert (first.mailbridge_receipt.delivered, last.mailbridge_receipt.delivered) == (True, True)
+    assert isinstance(bad.mailbridge_receipt.error, TypeError)
+    assert [name for name, _ in heard] == ["message_sent", "message_failed", "message_sent"]
+
+
 def test_a_message_with_a_content_of_its_own(site: Site, server: ScriptedServer) -> None:
     """A program that overrides `message()` decides what is sent."""
 

@@ -34,16 +34,18 @@ def refusal(site: Site, **options: Any) -> str:
     return str(caught.value)
 
 
-def test_names_and_values_of_djangos_backend(site: Site) -> None:
+def test_names_and_values_of_djangos_backend(site: Site, tmp_path: Path) -> None:
     """Each option is an attribute, as in Django's own backend."""
+    (certificate := tmp_path / "cert.pem").touch()
+    (key := tmp_path / "key.pem").touch()
     options = {"host": "mail.example.com", "port": 2525, "username": "ann", "password": "secret", "use_tls": True}
-    options |= {"use_ssl": False, "timeout": 7.5, "ssl_certfile": "/cert.pem", "ssl_keyfile": "/key.pem"}
+    options |= {"use_ssl": False, "timeout": 7.5, "ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
     site.set(**options)
     backend = site.backend()
 
     assert {name: getattr(backend, name) for name in options} == options
     server = backend.server
-    assert (server.security, server.client_cert, server.client_key) == (Security.STARTTLS, "/cert.pem", "/key.pem")
+    assert (server.security, server.client_cert, server.client_key) == (Security.STARTTLS, str(certificate), str(key))
 
 
 @pytest.mark.filterwarnings(*READING_WARNS.args if HAS_MAILERS else [])
@@ -88,13 +90,14 @@ def test_timeouts(site: Site) -> None:
     assert site.backend().server.timeouts.send == 500
 
 
-def test_values_from_the_environment(site: Site) -> None:
+def test_values_from_the_environment(site: Site, tmp_path: Path) -> None:
     """Strings are read for what they say: "False" is not true."""
-    site.set(host="localhost", port="2525", use_tls="False", use_ssl="true", timeout="2.5", ca_file=Path("/ca.pem"))
+    (ca_file := tmp_path / "ca.pem").touch()
+    site.set(host="localhost", port="2525", use_tls="False", use_ssl="true", timeout="2.5", ca_file=ca_file)
     backend = site.backend()
 
     assert (backend.port, backend.use_tls, backend.use_ssl) == (2525, False, True)
-    assert (backend.timeout, backend.ca_file) == (2.5, "/ca.pem")
+    assert (backend.timeout, backend.ca_file) == (2.5, str(ca_file))
 
 
 def test_tls_and_ssl_exclude_each_other(site: Site) -> None:
@@ -116,13 +119,12 @@ def test_tls_and_ssl_exclude_each_other(site: Site) -> None:
         ("port", -1, "EMAIL_PORT is a port, a number from 1 to 65535, not -1"),
         ("port", True, "EMAIL_PORT is a port, a number from 1 to 65535, not True"),
         ("host", 5, "EMAIL_HOST is a string, not 5"),
-        ("host", "a b", "'a b' is not a host name or an address"),
+        ("host", "a b", "EMAIL_HOST: 'a b' is not a host name or an address"),
         ("use_tls", "maybe", "EMAIL_USE_TLS is True or False, not 'maybe'"),
         ("timeout", 0, "EMAIL_TIMEOUT is a positive number of seconds, not 0"),
         ("timeout", "soon", "EMAIL_TIMEOUT is a positive number of seconds, not 'soon'"),
         ("timeout", float("inf"), "EMAIL_TIMEOUT is a positive number of seconds, not inf"),
         ("password", b"secret", "EMAIL_HOST_PASSWORD is a string"),
-        ("ssl_keyfile", "/key.pem", "client_key without client_cert"),
         ("ca_file", 5, "MAILBRIDGE['ca_file'] is the path of a file, not 5"),
     ],
 )
@@ -131,9 +133,43 @@ def test_a_wrong_value(site: Site, option: str, value: Any, expected: str) -> No
     said = refusal(site, **{"host": "localhost", option: value})
 
     if site.mailers:
-        place = re.compile(r"^(EMAIL_\w+|MAILBRIDGE\[\S+\]) is")
-        expected = "MAILERS['default']: " + place.sub(f"OPTIONS[{option!r}] is", expected)
+        place = re.compile(r"^(EMAIL_\w+|MAILBRIDGE\[\S+\])")
+        expected = "MAILERS['default']: " + place.sub(f"OPTIONS[{option!r}]", expected)
     assert said == expected
+
+
+@pytest.mark.filterwarnings(*READING_WARNS.args if HAS_MAILERS else [])
+def test_an_empty_host(plain: Any) -> None:
+    """Django has no default behind an empty EMAIL_HOST, and smtplib says nothing of use about it."""
+    plain.EMAIL_HOST = ""
+    with pytest.raises(ImproperlyConfigured, match=r"^EMAIL_HOST is a host name or an address, not ''$"):
+        Backend()
+
+
+def test_a_host_with_its_port(site: Site) -> None:
+    """The error names the setting; no part of it goes to the resolver."""
+    assert re.search(r"(EMAIL_HOST|OPTIONS\['host'\]): 'localhost:2525'", refusal(site, host="localhost:2525"))
+
+
+def test_a_key_alone(site: Site) -> None:
+    """A client's key needs its certificate; both are named as the site writes them."""
+    said = refusal(site, host="localhost", ssl_keyfile="/key.pem")
+    names = ("OPTIONS['ssl_keyfile']", "OPTIONS['ssl_certfile']")
+    names = names if site.mailers else ("EMAIL_SSL_KEYFILE", "EMAIL_SSL_CERTFILE")
+    assert said.endswith(f"{names[0]} without {names[1]}")
+
+
+@pytest.mark.parametrize(("option", "setting"), [("ssl_certfile", "EMAIL_SSL_CERTFILE"), ("ca_file", "MAILBRIDGE")])
+def test_a_file_that_is_not_there(site: Site, tmp_path: Path, option: str, setting: str) -> None:
+    """It is said at once, not once for each message; without TLS it is not needed."""
+    missing = str(tmp_path / "missing.pem")
+    said = refusal(site, host="localhost", use_tls=True, **{option: missing})
+    assert ("OPTIONS" if site.mailers else setting) in said
+    assert "cannot be read" in said
+    assert missing in said
+
+    site.set(host="localhost", use_tls=False, **{option: missing})
+    assert site.backend()
 
 
 def test_a_password_in_clear(site: Site) -> None:

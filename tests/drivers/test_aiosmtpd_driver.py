@@ -1,8 +1,9 @@
 """The Client against a real server: aiosmtpd over TCP, STARTTLS, implicit TLS and LMTP on a unix socket."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,14 +120,17 @@ class Each:
 class Controller(UnixSocketController):
     """aiosmtpd speaking LMTP."""
 
+    kind = LMTP
+
     def factory(self) -> LMTP:
-        return LMTP(self.handler, hostname="lmtp.test")
+        return self.kind(self.handler, hostname="lmtp.test")
 
 
 @contextmanager
-def lmtp(folder: Path) -> Iterator[tuple[Each, Server]]:
+def lmtp(folder: Path, kind: type[LMTP] = LMTP) -> Iterator[tuple[Each, Server]]:
     handler, path = Each(), folder / "lmtp"
     controller = Controller(handler, unix_socket=path)
+    controller.kind = kind
     controller.start()
     try:
         yield handler, Server(path=str(path), lmtp=True)
@@ -150,10 +154,148 @@ def test_lmtp_on_a_unix_socket(tmp_path: Path) -> None:
     assert handler.messages == [MESSAGE] * 2
 
 
-CUTS = ["GREETING", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "CONTENT"]
+# How aiosmtpd's replies begin, in the order of a session. What it says to EHLO goes out line by line.
+LINES = {
+    "GREETING": "220 ",
+    "EHLO": "250 HELP",
+    "STARTTLS": "220 Ready",
+    "AUTH": "235 ",
+    "MAIL": "250 2.1.0",
+    "RCPT": "250 2.1.5",
+    "DATA": "354 ",
+    "CONTENT": "250 2.0.0",
+}
+GOING = "421 4.3.2 going down"
+NOBODY = [State.NOT_SENT] * 2
+LATER = [State.DEFERRED] * 2
+AFTER_421 = {"MAIL": LATER, "RCPT": [State.DEFERRED, State.NOT_SENT], "DATA": LATER, "CONTENT": LATER}
 
 # Behind the 354 the content is on its way before the end is seen, unless a reset comes first.
 OPEN = {State.NOT_SENT, State.UNKNOWN}
+
+
+class Fault:
+    """What goes wrong once it is armed, one time: behind the reply that begins like this the connection ends."""
+
+    def __init__(self, *, abruptly: bool = False) -> None:
+        self.line: str | None = None
+        self.said: str | None = None
+        self.abruptly = abruptly
+
+    def arm(self, line: str, said: str | None = None) -> None:
+        """Say this in the reply's place, if anything."""
+        self.line, self.said = line, said
+
+    def among(self, kind: type[Any]) -> type[Any]:
+        """The same server with this fault."""
+
+        class Faulty(kind):  # type: ignore[misc]  # of a class that is given
+            async def push(server, status: str | bytes) -> None:  # noqa: N805 - self is the fault
+                text = status if isinstance(status, str) else status.decode()
+                if self.line is None or not text.startswith(self.line):
+                    return await super().push(status)
+                self.line = None
+                await super().push(self.said or text)
+                (server.transport.abort if self.abruptly else server.transport.close)()
+                # Whatever aiosmtpd would do next on this connection, a handshake too, it leaves.
+                raise asyncio.CancelledError
+
+        return Faulty
+
+
+def failing(client: Client, message: bytes = MESSAGE) -> tuple[SMTPException, list[State]]:
+    """Send what cannot arrive; give the error, and what became of each recipient."""
+    with pytest.raises(SMTPException) as caught:
+        client.send(message)
+    assert caught.value.receipt is not None
+    return caught.value, [r.state for r in caught.value.receipt.results.values()]
+
+
+@contextmanager
+def faulty_inbox(monkeypatch: pytest.MonkeyPatch, tls: TLSMode | None, fault: Fault) -> Iterator[tuple[Inbox, Client]]:
+    """aiosmtpd with a fault, behind an Inbox, and a client that is not connected yet."""
+    from mailbridge.testing import hooks
+
+    monkeypatch.setattr(hooks, "SMTP", fault.among(hooks.SMTP))
+    with (
+        Inbox(tls=tls, accounts={"ann": "pw"}) as inbox,
+        closing(Client(server_of(inbox, tls, username="ann", password="pw"))) as client,
+    ):
+        yield inbox, client
+
+
+def replies_of(*modes: TLSMode | None) -> list[tuple[TLSMode | None, str]]:
+    return [(tls, reply) for tls in modes for reply in LINES if reply != "STARTTLS" or tls == "starttls"]
+
+
+@pytest.mark.parametrize("abruptly", [False, True])
+@pytest.mark.parametrize(("tls", "after"), replies_of(*MODES))
+def test_aiosmtpd_cuts_the_connection_after_each_reply(
+    tls: TLSMode | None, after: str, abruptly: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the content nobody has the message, behind its reply all have it, in between nobody can know."""
+    fault = Fault(abruptly=abruptly)
+    with faulty_inbox(monkeypatch, tls, fault) as (inbox, client):
+        fault.arm(LINES[after])
+        if after == "CONTENT":
+            assert client.send(MESSAGE).complete
+        else:
+            error, states = failing(client)
+            assert isinstance(error, SMTPServerDisconnected | ssl.SSLError)
+            assert set(states) <= OPEN if after == "DATA" else set(states) == {State.NOT_SENT}
+        assert fault.line is None
+        assert client.send(MESSAGE).complete
+        assert [m.content for m in inbox.messages] == [MESSAGE] * (1 + (after == "CONTENT"))
+
+
+@pytest.mark.parametrize(("tls", "to"), replies_of(*MODES))
+def test_aiosmtpd_says_421_in_place_of_each_reply(
+    tls: TLSMode | None, to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clear answer everywhere, to the content too: nothing is unknown, and the next message reconnects."""
+    fault = Fault()
+    with faulty_inbox(monkeypatch, tls, fault) as (_, client):
+        fault.arm("250-" if to == "EHLO" else LINES[to], GOING)
+        error, states = failing(client)
+        assert "421" in str(error)
+        assert error.temporary
+        assert states == AFTER_421.get(to, NOBODY)
+        assert client.send(MESSAGE).complete
+
+
+LHLO_LINES = {name: line for name, line in LINES.items() if name not in {"STARTTLS", "AUTH"}} | {"MAIL": "250 OK"}
+
+
+@pytest.mark.parametrize("after", LHLO_LINES)
+def test_aiosmtpd_cuts_an_lmtp_connection_after_each_reply(after: str, tmp_path: Path) -> None:
+    """Behind the first of the content's two replies the second recipient is unknown."""
+    fault = Fault()
+    with lmtp(tmp_path, fault.among(LMTP)) as (handler, server), closing(Client(server)) as client:
+        # aiosmtpd pushes all replies to the content as one text.
+        fault.arm(LHLO_LINES[after], "250 2.0.0 saved" if after == "CONTENT" else None)
+        _, states = failing(client)
+        if after == "CONTENT":
+            assert states == [State.ACCEPTED, State.UNKNOWN]
+        else:
+            assert set(states) <= OPEN if after == "DATA" else set(states) == {State.NOT_SENT}
+        assert client.send(MESSAGE).complete
+        assert handler.messages == [MESSAGE] * (1 + (after == "CONTENT"))
+
+
+@pytest.mark.parametrize("to", LHLO_LINES)
+def test_aiosmtpd_says_421_over_lmtp(to: str, tmp_path: Path) -> None:
+    """In place of each reply; as the only one to the content it leaves the second recipient unknown."""
+    fault = Fault()
+    with lmtp(tmp_path, fault.among(LMTP)) as (_, server), closing(Client(server)) as client:
+        fault.arm("250-" if to == "EHLO" else LHLO_LINES[to], GOING)
+        error, states = failing(client)
+        assert "421" in str(error)
+        lmtp_only = {"CONTENT": [State.DEFERRED, State.UNKNOWN]}
+        assert states == (AFTER_421 | lmtp_only).get(to, NOBODY)
+        assert client.send(MESSAGE).complete
+
+
+CUTS = ["GREETING", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "CONTENT"]
 
 
 @pytest.mark.parametrize("how", [Then.CLOSE, Then.DROP, Then.RESET])

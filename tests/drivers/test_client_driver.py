@@ -365,3 +365,9 @@ def test_a_server_that_takes_one_message_for_each_connection() -> None:
             receipts = [client.send(MESSAGE, sender="x@example.com", recipients=[BOB]) for _ in range(3)]
         assert [receipt.reused for receipt in receipts] == [False] * 3
         assert [connection.lines[-1] for connection in server.connections] == [b"QUIT"] * 3
+
+
+def test_a_client_takes_a_server() -> None:
+    """A URL in its place is said at once, not at the first send."""
+    with pytest.raises(SMTPInputError, match="from_url"):
+        Client("smtp://localhost")  # type: ignore[arg-type]  # the mistake

@@ -85,7 +85,7 @@ def test_a_refused_connection(closed_port: int) -> None:
         assert error.receipt is not None
         assert list(error.receipt.not_sent) == BOTH
         assert str(error) == (
-            f"127.0.0.1:{closed_port} (no TLS) at CONNECT: nobody listens there. "
+            f"127.0.0.1:{closed_port} at CONNECT: nobody listens there. "
             "Check host, port and network, and whether the server runs"
         )
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)

@@ -253,7 +253,7 @@ def test_implicit_tls_at_a_plain_port(server: ScriptedServer) -> None:
     with pytest.raises(SMTPHandshakeError) as caught:
         client_of(server, security=Security.IMPLICIT).connect()
     assert str(caught.value) == (
-        f"127.0.0.1:{server.port} (no TLS) at TLS: the server does not speak TLS at once on this port. "
+        f"127.0.0.1:{server.port} at TLS: the server does not speak TLS at once on this port. "
         "Use STARTTLS (smtp+starttls), or port 465"
     )
 

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 import mailbridge_flask
+from mailbridge import Secret, SMTPInputError
 from mailbridge.testing import Inbox
 from mailbridge_flask import Mail, Message
 from tests.flask.apps import app_for
@@ -92,6 +93,71 @@ def test_a_program_of_flask_mails(inbox: Inbox) -> None:
         ("a@example.com",),
         ("b@example.com",),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("default_sender", "desk@example.com", "desk@example.com"),
+        ("default_sender", None, None),
+        ("max_emails", "2", 2),
+        ("server", "mail.example.com", "mail.example.com"),
+        ("port", 2525, 2525),
+        ("debug", 1, True),
+        ("username", "shop", "shop"),
+        ("password", "secret", Secret("secret")),
+        ("ascii_attachments", True, True),
+        ("suppress", True, True),
+        ("suppress", "False", False),
+    ],
+)
+def test_a_setting_of_the_state(app: Flask, mail: Mail, name: str, value: object, found: object) -> None:
+    """What programs set on `app.extensions["mail"]` is read like its key, and seen through `Mail` as well."""
+    setattr(app.extensions["mail"], name, value)
+
+    assert getattr(mail, name) == found
+
+
+def test_a_sender_set_on_the_state(app: Flask, mail: Mail, inbox: Inbox) -> None:
+    """The next message is from it."""
+    app.extensions["mail"].default_sender = ("Desk", "desk@example.com")
+    mail.send_message("Hello", ["ann@example.org"], "Hello!")
+
+    assert inbox.messages[0].message["From"] == "Desk <desk@example.com>"
+
+
+def test_a_wrong_setting_of_the_state(app: Flask, mail: Mail) -> None:
+    """A value is checked, and a name that is none is refused."""
+    with pytest.raises(SMTPInputError, match="MAIL_PORT='smtp'"):
+        app.extensions["mail"].port = "smtp"
+    with pytest.raises(AttributeError, match="no mail setting 'sever'"):
+        app.extensions["mail"].sever = "mail.example.com"
+
+
+@pytest.mark.parametrize(("recipients", "sender"), [([], "me@example.com"), (["ann@example.org"], None)])
+def test_a_message_to_or_from_nobody(
+    app: Flask, mail: Mail, recipients: list[str | tuple[str, str]], sender: str | None
+) -> None:
+    """It is an AssertionError, which Flask-Mail's users catch, and one of ours."""
+    app.extensions["mail"].default_sender = None
+    message = Message("Hello", recipients, "Hello!", sender=sender)
+    for kind in (AssertionError, SMTPInputError):
+        with pytest.raises(kind, match="the message has no"):
+            mail.send(message)
+
+
+def test_the_app_of_a_mail() -> None:
+    """`Mail.app` is None until there is one."""
+    mail, app = Mail(), Flask("shop")
+    assert mail.app is None
+    mail.init_app(app)
+
+    assert mail.app is app
+
+
+def test_the_old_name_of_has_bad_headers() -> None:
+    """Programs still call `is_bad_headers`."""
+    assert Message("Hello\nBcc: x", sender="me@example.com").is_bad_headers()
 
 
 def test_a_callers_list_stays_the_callers() -> None:

@@ -39,6 +39,12 @@ def test_a_flag_from_the_environment_means_what_it_says(word: str, meaning: bool
     assert settings(USE_SSL=word).use_ssl is meaning
 
 
+@pytest.mark.parametrize(("level", "meaning"), [(0, False), (2, True), ("2", True), (True, True), ("no", False)])
+def test_debug_may_be_a_level(level: object, meaning: bool) -> None:
+    """Flask-Mail takes a number, as smtplib's debug level."""
+    assert settings(DEBUG=level).debug is meaning
+
+
 @pytest.mark.parametrize(
     ("keys", "security", "port"),
     [
@@ -69,6 +75,8 @@ def test_an_empty_variable_is_none() -> None:
         ("PORT", "smtp", "MAIL_PORT='smtp': a number from 1 to 65535 is allowed"),
         ("PORT", 0, "MAIL_PORT=0: a number from 1 to 65535"),
         ("PORT", True, "MAIL_PORT=True: a number"),
+        ("DEBUG", -1, "MAIL_DEBUG=-1: True or False is allowed"),
+        ("SERVER", "h:587", "MAIL_SERVER='h:587': a name or an address alone is allowed; say MAIL_PORT=587"),
         ("MAX_EMAILS", -1, "MAIL_MAX_EMAILS=-1: a number from 0 is allowed"),
         ("TIMEOUT", "inf", "MAIL_TIMEOUT='inf': a positive and finite number of seconds"),
         ("TIMEOUT", "soon", "MAIL_TIMEOUT='soon': a positive"),

@@ -28,10 +28,21 @@ def test_one_connection_for_several_messages(server: ScriptedServer, mail_for: M
     assert server.lines[-1] == b"QUIT"
 
 
-def test_nothing_to_send_connects_to_nobody(server: ScriptedServer, mail_for: MailFor) -> None:
-    """A connection is made for its first message."""
-    with mail_for(server).connect():
-        pass
+def test_entering_connects(server: ScriptedServer, mail_for: MailFor) -> None:
+    """`with mail.connect()` asks whether the server is there: a dead one raises before the block."""
+    mail = mail_for(server)
+    with mail.connect():
+        server.wait_for(lambda: b"EHLO" in b"".join(server.lines))
+    server.close()
+
+    with pytest.raises(ConnectionRefusedError), mail.connect():
+        pytest.fail("the block was entered")
+
+
+def test_entering_connects_to_nobody_where_nothing_is_sent(server: ScriptedServer, mail_for: MailFor) -> None:
+    """Under MAIL_SUPPRESS_SEND no server is needed."""
+    with mail_for(server, MAIL_SUPPRESS_SEND=True).connect() as connection:
+        connection.send(letter())
 
     assert server.connections == []
 
@@ -43,6 +54,20 @@ def test_max_emails(server: ScriptedServer, mail_for: MailFor) -> None:
             connection.send(letter())
 
     assert [one.messages for one in server.connections] == [2, 2, 1]
+
+
+def test_max_emails_counts_those_that_were_sent(server: ScriptedServer, mail_for: MailFor) -> None:
+    """A message that failed does not count, as in Flask-Mail."""
+    server.refuse("bob@example.org")
+    with mail_for(server, MAIL_MAX_EMAILS=2).connect() as connection:
+        connection.send(letter())
+        with pytest.raises(SMTPRecipientsRefused):
+            connection.send(letter("bob@example.org"))
+        assert connection.num_emails == 1
+        connection.send(letter())
+        assert connection.num_emails == 0
+
+    assert len(server.connections) == 1
 
 
 def test_a_refused_message_does_not_hurt_the_next(server: ScriptedServer, mail_for: MailFor) -> None:

@@ -77,6 +77,28 @@ def test_another_charset(arrived: Any) -> None:
     assert message.get_content().strip() == "Grüße"
 
 
+@pytest.mark.parametrize(
+    ("charset", "arrives", "words"),
+    [
+        ("latin-1", "iso-8859-1", "Grüße"),
+        ("latin1", "iso-8859-1", "Grüße"),
+        ("ascii", "us-ascii", "Hello"),
+        ("utf8", "utf-8", "Grüße"),
+        ("shift_jis", "iso-2022-jp", "東京"),
+    ],
+)
+def test_pythons_name_of_a_charset(
+    server: ScriptedServer, mail_for: MailFor, charset: str, arrives: str, words: str
+) -> None:
+    """Header and body go out under the name that mail has for a charset, and in that charset."""
+    mail_for(server).send(Message(words, [ANN], words, sender="shop@example.com", charset=charset))
+
+    content = server.messages[0].content
+    assert f'charset="{arrives}"'.encode() in content
+    assert words.isascii() or f"Subject: =?{arrives}?".encode() in content
+    assert words.encode(arrives) in content
+
+
 def test_names_beyond_ascii_and_with_commas(arrived: Any) -> None:
     """A name never becomes an address, whatever it holds."""
     message = arrived(
@@ -157,6 +179,14 @@ def test_the_message_id_is_known_before(mail: Mail, inbox: Inbox) -> None:
     assert receipt is not None
     assert message.msgId.endswith("@example.com>")
     assert receipt.message_id == message.msgId == inbox.messages[0].message["Message-ID"]
+
+
+def test_the_message_id_waits_for_the_sender(inbox: Inbox, mail_for: MailFor) -> None:
+    """A message that was written outside an app gets the domain of that app's default sender."""
+    message = Message("Hello", [ANN], "Hello!")
+    mail_for(inbox).send(message)
+
+    assert message.msgId.endswith("@example.com>")
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,66 @@ def test_the_outcome_is_unknown(server: ScriptedServer, mail_for: MailFor) -> No
     assert len(server.messages) == 1
 
 
+class Untranslated:
+    """A lazy text whose translation fails."""
+
+    def __str__(self) -> str:
+        raise KeyError("greeting")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("date", "x", TypeError),
+        ("subject", b"\xff", UnicodeDecodeError),
+        ("subject", Untranslated(), KeyError),
+        ("body", Untranslated(), KeyError),
+        ("extra_headers", {"X-Shop": Untranslated()}, KeyError),
+    ],
+)
+def test_a_message_that_cannot_be_built(
+    mail: Mail, records: pytest.LogCaptureFixture, name: str, value: object, error: type[Exception]
+) -> None:
+    """Whatever a value raises reaches the caller, behind receipt, record and signal."""
+    message = letter("ann@example.org")
+    setattr(message, name, value)
+    with heard() as calls, pytest.raises(error) as caught:
+        mail.send(message)
+
+    assert message.mailbridge_receipt is not None
+    assert message.mailbridge_receipt.error is caught.value
+    assert list(message.mailbridge_receipt.not_sent) == ["ann@example.org"]
+    assert [name for name, _, _ in calls] == ["message-failed"]
+    assert levels(records) == [("mailbridge.flask", "ERROR")]
+
+
+def test_a_recipient_that_cannot_be_read(mail: Mail, records: pytest.LogCaptureFixture) -> None:
+    """Where the addresses themselves raise, the receipt names nobody, and is there."""
+    message = letter()
+    message.recipients = [Untranslated()]  # type: ignore[list-item]  # the mistake that is tested
+    with heard() as calls, pytest.raises(KeyError):
+        mail.send(message)
+
+    assert message.mailbridge_receipt is not None
+    assert [name for name, _, _ in calls] == ["message-failed"]
+
+
+def test_an_interruption_while_building_passes(mail: Mail, records: pytest.LogCaptureFixture) -> None:
+    """Ctrl-C in a lazy text is nobody's outcome."""
+
+    class Slow:
+        def __str__(self) -> str:
+            raise KeyboardInterrupt
+
+    message = letter("ann@example.org")
+    message.body = Slow()  # type: ignore[assignment]  # as Flask-Babel's lazy texts
+    with heard() as calls, pytest.raises(KeyboardInterrupt):
+        mail.send(message)
+
+    assert calls == []
+    assert levels(records) == []
+
+
 def test_nobody_listens(server: ScriptedServer, records: pytest.LogCaptureFixture, mail_for: MailFor) -> None:
     """A server that is not there: message_failed, an ERROR record, every recipient not sent."""
     mail = mail_for(server)
@@ -168,12 +228,13 @@ def test_a_log_handler_that_sends_mail_ends(mail: Mail, inbox: Inbox) -> None:
     assert [message.recipients for message in inbox.messages] == [("ann@example.org",), ("admin@example.com",)]
 
 
+@pytest.mark.parametrize("base", [Exception, BaseException])
 def test_an_interruption_is_logged(
-    server: ScriptedServer, mail_for: MailFor, records: pytest.LogCaptureFixture
+    server: ScriptedServer, mail_for: MailFor, records: pytest.LogCaptureFixture, base: type[BaseException]
 ) -> None:
-    """A soft time limit in the middle of a send passes on; the record says what became of the message."""
+    """A soft time limit in the middle of a send passes on at once; the record says what became of the message."""
 
-    class SoftLimitError(BaseException):
+    class SoftLimitError(base):  # type: ignore[misc,valid-type]  # Celery's is an Exception, gevent's is none
         pass
 
     def interrupt(*_: object) -> None:
@@ -188,12 +249,13 @@ def test_an_interruption_is_logged(
     message, watch = letter("ann@example.org"), threading.Thread(target=when_the_server_waits)
     try:
         watch.start()
-        with pytest.raises(SoftLimitError):
+        with heard() as calls, pytest.raises(SoftLimitError):
             mail_for(server).send(message)
     finally:
         watch.join()
         signal.signal(signal.SIGUSR1, before)
 
+    assert calls == []
     assert message.mailbridge_receipt is not None
     assert list(message.mailbridge_receipt.not_sent) == ["ann@example.org"]
     assert levels(records) == [("mailbridge.flask", "ERROR")]
