@@ -148,6 +148,15 @@ class SMTPRecipientsRefused(SMTPException, smtplib.SMTPRecipientsRefused):
         return all(400 <= code < 500 for code, _ in self.recipients.values())
 
 
+class SMTPGivenUp(SMTPException):
+    """All or nothing: this recipient was accepted, others were refused, and so nobody got the message."""
+
+    @property
+    def temporary(self) -> bool:
+        """Without the others it may be sent at once."""
+        return True
+
+
 class SMTPDataError(SMTPResponseException, smtplib.SMTPDataError):
     """DATA or the content was refused."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import SMTPException
+from ..errors import SMTPException, SMTPGivenUp
 from ..exchanges import Exchange
 from ..facts import Endpoint, Phase
 from ..message import Prepared, Recipient
@@ -151,6 +151,8 @@ class Delivery:
                 if recipient in found and state is State.NOT_SENT:
                     continue
                 why = None if reply else error
+                if transaction.given_up and why:
+                    why = SMTPGivenUp("given up because others were refused", phase=phase)
                 found[recipient] = RecipientResult("", state, reply, phase or getattr(why, "phase", None), why)
         results = {}
         for recipient in self.mail.recipients:

@@ -40,6 +40,7 @@ def test_abort_gives_the_message_up_before_its_content(extensions: tuple[str, ..
 
     assert done.states == {"b@y": "not_sent", "c@z": "rejected"}
     assert done.receipt.results["b@y"].phase == "RCPT"
+    assert done.receipt.results["b@y"].temporary, "without the other it may go at once"
     assert done.error is not None
     assert smtp.owes_reset
 
