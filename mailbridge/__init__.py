@@ -37,6 +37,7 @@ from .parameters import MailOptions, RcptOptions
 from .receipts import Receipt, RecipientResult, State
 from .replies import EnhancedCode, Reply
 from .server import Security, Server, Timeouts
+from .staging import ORIGINAL_RECIPIENTS, Staged, Staging
 from .sync.client import Client
 from .tls import TLSInfo
 from .translation import SMTPCertificateError, SMTPHandshakeError, SMTPNameError
@@ -44,6 +45,7 @@ from .translation import SMTPCertificateError, SMTPHandshakeError, SMTPNameError
 __version__ = "0.1.0"
 
 __all__ = [
+    "ORIGINAL_RECIPIENTS",
     "Address",
     "Capabilities",
     "Client",
@@ -83,6 +85,8 @@ __all__ = [
     "Secret",
     "Security",
     "Server",
+    "Staged",
+    "Staging",
     "State",
     "TLSInfo",
     "Timeouts",

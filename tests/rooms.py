@@ -33,6 +33,7 @@ FLOORS = (
         "content",
         "serialising",
         "message",
+        "staging",
         "urls",
         "server",
         "transcript",
