@@ -55,7 +55,7 @@ def test_a_domain_beyond_ascii_is_compared_by_its_a_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"redirect_to": "dev@example.net"}, {"allow_domains": "x.org"}, {"redirect_to": ["dev"]}]
+    "wrong", [{"redirect_to": "dev@example.net"}, {"allow_domains": "x.org"}, {"redirect_to": ["dev@"]}]
 )
 def test_a_wrong_value_is_refused(wrong: dict[str, object]) -> None:
     """One string where a list belongs would be taken for its letters."""
