@@ -5,7 +5,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -63,6 +63,14 @@ def test_a_provider_that_gives_no_token(answer: object) -> None:
     assert "hush" not in str(caught.value.__cause__)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C interrupts here, also where a shell has started the tests in the background: those ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupting(serve: Callable[[Line], None]) -> Callable[[socket.socket], None]:
     """A server that lets somebody press Ctrl-C where its part ends."""
 
@@ -98,6 +106,7 @@ def up_to_the_content(line: Line) -> None:
     line.until_dot()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     ("serve", "state"),
     [
