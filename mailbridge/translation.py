@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
+from .auth import Secret
 from .errors import (
     SMTPConnectionRefused,
     SMTPConnectionReset,
@@ -24,7 +25,7 @@ _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NON
 
 # What the `ssl` module sets on its own errors.
 _TLS_FACTS = ("library", "reason", "verify_code", "verify_message")
-# How the complaint begins that the drivers raise for what is no token.
+# How the complaint about what is no token begins.
 _NO_TOKEN = "a token is str, bytes or Secret"
 
 
@@ -119,12 +120,27 @@ def timeout(phase: Phase | None, server: Server) -> SMTPTimeoutError:
     return SMTPTimeoutError(words, phase=phase, advice=advice)
 
 
+def as_secret(token: object) -> Secret:
+    """A token provider's answer. No traceback shows it: this frame forgets it first.
+
+    Raises:
+        TypeError: It is no token; its kind is named, not its value.
+    """
+    if isinstance(token, Secret):
+        return token
+    if isinstance(token, str | bytes) and token:
+        return Secret(token)
+    kind = "nothing" if not token else type(token).__name__
+    del token
+    raise TypeError(f"{_NO_TOKEN}; the provider gave {kind}")
+
+
 def token_failure(error: Exception) -> SMTPException:
     """The caller's token provider raised this, or gave what is no token.
 
     The words of a provider's error stay in the cause: they may hold the token.
     """
-    # Ours, of the drivers, names a type and no value.
+    # Ours names a type and no value.
     ours = isinstance(error, TypeError) and str(error).startswith(_NO_TOKEN)
     words = str(error) if ours else type(error).__name__
     made = SMTPTokenError(f"the token provider failed: {words}", phase=Phase.AUTH, advice="See the error's cause")

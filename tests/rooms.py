@@ -43,7 +43,7 @@ FLOORS = (
     ),
     ("protocol",),
     ("conversations",),
-    ("dialling", "translation", "sync", "asyncio"),
+    ("dialling", "translation", "sockets", "sync", "asyncio"),
     ("sync.pool", "asyncio.pool", "sync.__init__", "asyncio.__init__"),
     ("smtplib", "check"),
     # The roof: the front door, and those who come in by it.

@@ -20,9 +20,9 @@ from ..protocol import SMTPProtocol
 from ..receipts import Receipt
 from ..replies import Reply
 from ..server import Server
+from ..sockets.resumption import Resumption
 from ..tls import TLSInfo
 from .connection import Connection, drive
-from .handshake import Resumption
 
 OnPartial = Literal["deliver", "raise", "abort"]
 

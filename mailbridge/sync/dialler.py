@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import queue
 import selectors
 import socket
 import threading
 import time
+from collections.abc import Iterable
 
-from ..dialling import STAGGER, AddressInfo, ascii_host, in_order
+from ..dialling import AddressInfo, ascii_host, in_order
 from ..facts import Phase
-from ..server import Server, is_loopback
+from ..server import Server
+from ..sockets.racing import Race, late, looked_up, numeric, race, reachable, to_look_up, unix
 from ..translation import translated
-
-# What a connect that does not block says where it goes on; the second is Windows' word for it.
-_UNDER_WAY = {errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)}
-
-_INTERNET = {socket.AF_INET, socket.AF_INET6}
-# This machine has no way to a whole family of addresses.
-_NO_WAY = {errno.ENETUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EHOSTUNREACH}
 
 
 def dial(server: Server, deadline: float) -> socket.socket:
@@ -36,15 +29,11 @@ def dial(server: Server, deadline: float) -> socket.socket:
     """
     host, phase = ascii_host(server.name) if server.host else "", Phase.RESOLVE
     try:
-        addresses = _unix(server.path) if server.path else resolve(host, server.port, deadline)
+        addresses = unix(server.path) if server.path else resolve(host, server.port, deadline)
         phase = Phase.CONNECT
-        return _race(in_order(_reachable(addresses, server.source_address)), server.source_address, deadline)
+        return _run(race(in_order(reachable(addresses, server)), server.source_address, deadline))
     except OSError as error:
         raise translated(error, phase, server) from error
-
-
-def _unix(path: str) -> list[AddressInfo]:
-    return [(socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path)]
 
 
 def resolve(host: str, port: int, deadline: float) -> list[AddressInfo]:
@@ -54,15 +43,14 @@ def resolve(host: str, port: int, deadline: float) -> list[AddressInfo]:
         TimeoutError: The deadline passed.
         socket.gaierror: There is no such name.
     """
-    if is_loopback(host) and not _numeric(host):
-        host = "localhost"  # RFC 6761 section 6.3: no resolver may send a name of this machine elsewhere
-    if _numeric(host) or host == "localhost":
-        return _looked_up(host, port)
+    host = to_look_up(host)
+    if numeric(host) or host == "localhost":
+        return looked_up(host, port)
     answer: queue.SimpleQueue[list[AddressInfo] | OSError] = queue.SimpleQueue()
 
     def look_up() -> None:
         try:
-            answer.put(_looked_up(host, port))
+            answer.put(looked_up(host, port))
         except OSError as error:
             answer.put(error)
 
@@ -70,117 +58,28 @@ def resolve(host: str, port: int, deadline: float) -> list[AddressInfo]:
     try:
         found = answer.get(timeout=max(deadline - time.monotonic(), 0))
     except queue.Empty:
-        found = _late()
+        found = late()
     if isinstance(found, OSError):
         raise found
     return found
 
 
-def _numeric(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
-
-
-def _looked_up(host: str, port: int) -> list[AddressInfo]:
+def _run(attempts: Race) -> socket.socket:
+    """Wait for the attempts of a race until one wins."""
+    ready: Iterable[int] | None = None
     try:
-        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    except UnicodeError as error:
-        raise socket.gaierror(socket.EAI_NONAME, str(error)) from None
-
-
-def _late() -> TimeoutError:
-    return TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-
-
-def _reachable(addresses: list[AddressInfo], source: tuple[str, int] | None) -> list[AddressInfo]:
-    """Those of the family that is dialled from, where the caller says from where."""
-    if not source or not source[0]:
-        return addresses
-    family = socket.AF_INET6 if ":" in source[0] else socket.AF_INET
-    found = [address for address in addresses if address[0] in {family, getattr(socket, "AF_UNIX", None)}]
-    if not found:
-        raise OSError(errno.EADDRNOTAVAIL, f"no address of the server can be reached from {source[0]}")
-    return found
-
-
-def _race(addresses: list[AddressInfo], source: tuple[str, int] | None, deadline: float) -> socket.socket:
-    """RFC 8305 section 5: a new attempt each quarter of a second; the first connection wins."""
-    waiting = list(addresses)
-    running: dict[int, socket.socket] = {}
-    failed: list[OSError] = []
-    next_start = 0.0
-    try:
-        while waiting or running:
-            now = time.monotonic()
-            if now >= deadline:
-                raise _late()
-            if waiting and (now >= next_start or not running):
-                next_start = now + STAGGER
-                _start(waiting.pop(0), source, running, failed)
-            pause = min(deadline, next_start if waiting else deadline) - time.monotonic()
-            if winner := _winner(running, failed, max(pause, 0)):
-                return winner
+        while True:
+            running, pause = attempts.send(ready) if ready is not None else next(attempts)
+            ready = _ended(running, pause)
+    except StopIteration as stop:
+        won: socket.socket = stop.value
+        return won
     finally:
-        for loser in running.values():
-            loser.close()
-    raise _telling(failed)
+        attempts.close()
 
 
-def _telling(failed: list[OSError]) -> OSError:
-    """The first failure, but that one family leads nowhere says less than what the other one met."""
-    return next((error for error in failed if error.errno not in _NO_WAY), failed[0])
-
-
-def _start(
-    address: AddressInfo, source: tuple[str, int] | None, running: dict[int, socket.socket], failed: list[OSError]
-) -> None:
-    """Begin an attempt."""
-    try:
-        sock = socket.socket(*address[:3])
-    except OSError as error:
-        failed.append(error)
-        return
-    try:
-        sock.setblocking(False)
-        if sock.family in _INTERNET:
-            # Without it STARTTLS costs one round trip more, and TLS on loopback 40 ms for each message.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _bind(sock, source)
-        code = sock.connect_ex(address[4])
-        if code not in {0, *_UNDER_WAY}:
-            raise OSError(code, os.strerror(code))
-    except BaseException as error:
-        sock.close()
-        if not isinstance(error, OSError):
-            raise
-        failed.append(error)
-        return
-    running[sock.fileno()] = sock
-
-
-def _bind(sock: socket.socket, source: tuple[str, int] | None) -> None:
-    if source is None:
-        return
-    try:
-        sock.bind(source)
-    except OSError as error:
-        words = error.strerror or str(error)
-        raise OSError(error.errno, f"the source address {source[0]} cannot be used: {words}") from None
-
-
-def _winner(running: dict[int, socket.socket], failed: list[OSError], pause: float) -> socket.socket | None:
-    """Wait for an attempt to end; give the one that succeeded."""
-    if not running:
-        return None
+def _ended(running: dict[int, socket.socket], pause: float) -> list[int]:
     with selectors.DefaultSelector() as selector:
         for sock in running.values():
             selector.register(sock, selectors.EVENT_WRITE)
-        ready = [key.fd for key, _ in selector.select(pause)]
-    for descriptor in ready:
-        code = running[descriptor].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        sock = running.pop(descriptor)
-        # What was accepted and then reset is a connection too: the server may have said why (SERVERS.md R4, R6).
-        if code in {0, errno.ECONNRESET, errno.EPIPE}:
-            return sock
-        sock.close()
-        failed.append(OSError(code, os.strerror(code)))
-    return None
+        return [key.fd for key, _ in selector.select(pause)]

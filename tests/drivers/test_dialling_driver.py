@@ -25,8 +25,8 @@ from mailbridge import (
     SMTPUnreachableError,
     Timeouts,
 )
-from mailbridge.sync import dialler
-from mailbridge.sync.dialler import dial
+from mailbridge.sockets import racing
+from mailbridge.sync.dialler import _ended, dial
 from mailbridge.testing import ScriptedServer
 from tests.drivers.helpers import BOTH, MESSAGE, Line, client_of, peer, plain
 
@@ -205,7 +205,7 @@ def test_accepted_and_reset_at_once() -> None:
             connection.sendall(b"421 4.7.0 too many connections\r\n")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         failed: list[OSError] = []
-        assert dialler._winner({sock.fileno(): sock}, failed, 1) is sock
+        assert racing.winner(_ended({sock.fileno(): sock}, 1), {sock.fileno(): sock}, failed) is sock
         assert sock.recv(100).startswith(b"421")
         assert failed == []
 

@@ -1,0 +1,1 @@
+"""What both drivers do with a socket: everything but wait."""

@@ -1,0 +1,160 @@
+"""One connection: the protocol, its socket, its deadlines. A driver adds what waits."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+
+from ..dialling import own_name
+from ..errors import SMTPException
+from ..facts import Endpoint
+from ..protocol import SMTPProtocol
+from ..server import Server
+from ..tls import TLSInfo, describe
+from ..translation import translated
+from .readiness import has_news
+from .resumption import Resumption
+
+# Octets taken from the socket at once.
+RECEIVE = 64 * 1024
+# Seconds since the last reply within which a connection is taken to be alive: see "One flight" in deliver.
+HOT = 5.0
+
+
+class Link:
+    """A session with a server, from the first packet to the last.
+
+    Attributes:
+        server: Who it is with.
+        protocol: What may be said on it.
+        messages: How many messages it carried.
+    """
+
+    def __init__(self, server: Server, resumption: Resumption | None = None) -> None:
+        self.server = server
+        self.protocol = SMTPProtocol(lmtp=server.lmtp, pipelining=server.pipelining, chunking=server.chunking)
+        self.messages = 0
+        self._resumption = resumption or Resumption()
+        self._context: ssl.SSLContext | None = None
+        self._socket: socket.socket | None = None
+        self._tls: TLSInfo | None = None
+        self._last_reply = self._waiting_since = self._deadline = 0.0
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Who it is with, for errors and receipts."""
+        port = None if self.server.path else self.server.port
+        return Endpoint(self.server.name, port, self._tls.version if self._tls else None)
+
+    @property
+    def tls(self) -> TLSInfo | None:
+        """What protects it, if anything does."""
+        return self._tls
+
+    @property
+    def hot(self) -> bool:
+        """A reply was read a moment ago, and nothing came since: no 421, no end of the stream."""
+        recent = time.monotonic() - self._last_reply < HOT
+        return recent and self._socket is not None and not has_news(self._socket)
+
+    def begin(self, deadline: float) -> None:
+        """A conversation begins, which must end by this moment on the monotonic clock."""
+        self._deadline, self._waiting_since = deadline, 0.0
+
+    def explain(self, error: BaseException) -> None:
+        """Add to an error of ours what only the connection knows."""
+        if isinstance(error, SMTPException):
+            error.server = error.server or self.endpoint
+            error.transcript = error.transcript or self.protocol.transcript.lines()
+
+    def abort(self) -> None:
+        """Close without a word."""
+        self.protocol.connection_lost()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    # What drivers are made of.
+
+    @property
+    def _sock(self) -> socket.socket:
+        if self._socket is None:
+            raise self.protocol.ending()
+        return self._socket
+
+    def _own_name(self) -> str:
+        """What to say in EHLO."""
+        return self.server.local_hostname or own_name(socket.gethostname(), self._sock.getsockname())
+
+    def _secured(self, sock: ssl.SSLSocket) -> None:
+        """The handshake is done."""
+        self._socket, self._tls = sock, describe(sock)
+        self.protocol.tls_established()
+
+    def _broken(self, error: OSError) -> SMTPException:
+        """Close, and say why: ours as it is, a foreign one translated."""
+        phase = self.protocol.phase
+        self.abort()
+        if isinstance(error, SMTPException):
+            error.phase = error.phase or phase
+            return error
+        return self.protocol.ending() if self.protocol.dismissal else translated(error, phase, self.server)
+
+    def _soon(self) -> float:
+        """The moment by which there must be progress."""
+        return min(self._deadline, time.monotonic() + self.server.timeouts.reply)
+
+    def _reply_due(self) -> float:
+        """The moment by which the next reply must be complete, however its octets drip (WIRE.md S13)."""
+        timeouts = self.server.timeouts
+        self._waiting_since = self._waiting_since or time.monotonic()
+        limit = timeouts.content if self.protocol.awaits_content_reply else timeouts.reply
+        return min(self._deadline, self._waiting_since + limit)
+
+    def _write(self, data: memoryview) -> bool:
+        """Offer octets to the kernel; say whether it took any."""
+        # An interruption may come between the write and its result: then they count as gone.
+        self.protocol.attempting(len(data))
+        try:
+            self.protocol.sent(self._sock.send(data))
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            self._took_none()
+            return False
+        except OSError:
+            self._took_none()
+            self._salvage()
+            raise
+        return True
+
+    def _took_none(self) -> None:
+        # TLS may have taken some of it all the same, and does not say how much.
+        if self._tls is None:
+            self.protocol.attempting(0)
+
+    def _salvage(self) -> None:
+        """Read what the server said before it hung up: a 421 says more than a broken pipe (SERVERS.md R4)."""
+        try:
+            while not self.protocol.over and self._take():
+                pass
+        except SMTPException:
+            raise
+        except OSError:
+            pass  # no more of it can be had, and the caller has a better error
+        self.protocol.connection_lost()
+
+    def _take(self) -> bool:
+        """Read what is there. The end of the stream counts as something."""
+        try:
+            data = self._sock.recv(RECEIVE)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except ssl.SSLEOFError:
+            data = b""  # a ragged end, which OpenSMTPD and Exim make (SERVERS.md T1)
+        replies = self.protocol.replies_read
+        self.protocol.receive_data(data)
+        if self.protocol.replies_read > replies:
+            self._last_reply, self._waiting_since = time.monotonic(), 0.0
+            if isinstance(self._socket, ssl.SSLSocket):
+                self._resumption.keep(self._socket)
+        return True
