@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -26,6 +25,9 @@ _T = TypeVar("_T")
 # Recipients of one transaction. RFC 5321 section 4.5.3.1.8 promises 100, but Amazon SES takes 50.
 RECIPIENTS = 50
 
+# Seconds, eleven days. A wait of more than 24 days overflows `poll`, which counts milliseconds in a C int.
+LONGEST = 1_000_000
+
 
 class Security(StrEnum):
     """How a connection is protected."""
@@ -42,7 +44,7 @@ class Security(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Deadlines in seconds. Each is finite, and a server that drips octets extends none of them.
+    """Deadlines in seconds, at most a million. A server that drips octets extends none of them.
 
     The defaults suit a web request; RFC 5321 section 4.5.3.2 asks for far more, see `patient`.
 
@@ -61,8 +63,10 @@ class Timeouts:
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise SMTPInputError(f"the timeout {one.name!r} is a positive number of seconds, not {value!r}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
+                raise SMTPInputError(
+                    f"the timeout {one.name!r} is a positive number of seconds up to {LONGEST}, not {shown(value)}"
+                )
 
     @classmethod
     def patient(cls) -> Self:

@@ -23,6 +23,8 @@ SCHEMES: Mapping[str, tuple[str | None, bool, int]] = {
     "lmtp": (None, True, 24),
 }
 
+# RFC 3986 section 3.1.
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 # An "@" behind the host would mean a password with a "/" or "?" in it: parts of it must not be taken for another
 # thing, and shown in an error.
 _URL = re.compile(r"(?:(?P<user>[^/?#]*)@)?(?P<place>[^/?#@]*)(?P<path>/[^?#@]*)?(?:\?(?P<query>[^#@]*))?")
@@ -106,7 +108,9 @@ def parse(url: str, security: str | None = None) -> dict[str, Any]:
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     if scheme not in SCHEMES:
-        raise SMTPInputError(f"a server URL begins with one of {', '.join(f'{name}://' for name in SCHEMES)}")
+        # What has no scheme may be anything: an address, perhaps with a password in front of it.
+        seen = f", not {printable(scheme, 60)}://" if _SCHEME.fullmatch(scheme) and rest else ""
+        raise SMTPInputError(f"a server URL begins with one of {', '.join(f'{name}://' for name in SCHEMES)}{seen}")
     found = _URL.fullmatch(rest)
     if not found:
         raise SMTPInputError(
@@ -115,6 +119,8 @@ def parse(url: str, security: str | None = None) -> dict[str, Any]:
         )
     scheme_says, lmtp, port = SCHEMES[scheme]
     attributes: dict[str, Any] = {"lmtp": lmtp, **_place(found["place"], _decoded(found["path"] or ""), lmtp=lmtp)}
+    if "path" in attributes:
+        scheme_says = "none"  # a unix socket has no TLS
     if scheme_says:
         attributes["security"] = scheme_says
     attributes |= _query(found["query"] or "", scheme_says=scheme_says)
@@ -135,7 +141,7 @@ def _place(place: str, path: str, *, lmtp: bool) -> dict[str, Any]:
     if path not in {"", "/"} and not (lmtp and not place):
         raise SMTPInputError(f"a path ({printable(repr(path), 100)}) belongs only in lmtp:///path/to/socket")
     if lmtp and not place and path:
-        return {"path": path, "security": "none"}
+        return {"path": path}
     found = _PLACE.fullmatch(place)
     if not found or not found["host"]:
         # What stands behind the colon is no port: perhaps a password, and the host was forgotten.
