@@ -31,7 +31,8 @@ from .errors import (
     SMTPUnreachableError,
 )
 from .facts import Endpoint, Phase, printable
-from .logs import log_receipt
+from .logs import AddressStyle, log_receipt
+from .logs import emit as log_event
 from .message import MailObject
 from .parameters import MailOptions, RcptOptions
 from .receipts import Receipt, RecipientResult, State
@@ -41,12 +42,14 @@ from .staging import ORIGINAL_RECIPIENTS, Staged, Staging
 from .sync.client import Client
 from .tls import TLSInfo
 from .translation import SMTPCertificateError, SMTPHandshakeError, SMTPNameError
+from .urls import parse as parse_url
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ORIGINAL_RECIPIENTS",
     "Address",
+    "AddressStyle",
     "Capabilities",
     "Client",
     "Credentials",
@@ -90,8 +93,10 @@ __all__ = [
     "State",
     "TLSInfo",
     "Timeouts",
+    "log_event",
     "log_receipt",
     "parse_address",
+    "parse_url",
     "printable",
     "with_a_labels",
 ]

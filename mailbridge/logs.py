@@ -99,9 +99,15 @@ def _sentence(receipt: Receipt, style: AddressStyle) -> str:
     for result in (*receipt.refused.values(), *receipt.unknown.values(), *receipt.not_sent.values()):
         words = str(result.reply or "") if style == "full" else str(result.code or "")
         parts.append(f"{spelled(result.recipient, style)} {result.state} {words}".rstrip())
-    if receipt.error is not None and style == "full":
-        parts.append(str(receipt.error))
+    if receipt.error is not None:
+        parts.append(str(receipt.error) if style == "full" else _kind(receipt.error))
     return "; ".join(parts)
+
+
+def _kind(error: Exception) -> str:
+    """What kind of failure it was, and in which step; its words may hold addresses."""
+    phase = getattr(error, "phase", None)
+    return f"{type(error).__name__} at {phase}" if phase else type(error).__name__
 
 
 def log_receipt(
@@ -110,15 +116,17 @@ def log_receipt(
     to: logging.Logger = logger,
     addresses: AddressStyle = "full",
     extra: Mapping[str, object] | None = None,
+    level: int | None = None,
 ) -> None:
-    """Write the one record of a message, at the level that its outcome deserves.
+    """Write the one record of a message.
 
     Args:
         receipt: What became of the message.
         to: The logger.
         addresses: How addresses are written: "full", "masked" or "none".
         extra: Further fields, such as a framework's alias.
+        level: The level; None for the one that the outcome deserves.
     """
-    level = level_of(receipt)
+    level = level_of(receipt) if level is None else level
     if to.isEnabledFor(level):
         emit(level, _sentence(receipt, addresses), to=to, extra={**fields(receipt, addresses), **(extra or {})})

@@ -1,6 +1,7 @@
 """Log records: one for each message, at the right level, with nothing in them that anybody smuggled in."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -213,3 +214,28 @@ def test_s19_a_handler_that_fails_changes_nothing(
         logs.logger.removeHandler(handler)
 
     assert ("the log is full" in capsys.readouterr().err) is aloud
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(SMTPOutcomeUnknown("no reply about ann@x.org"), "SMTPOutcomeUnknown"), (ValueError("ann@x.org"), "ValueError")],
+)
+def test_the_kind_of_an_error_is_said_where_its_words_are_not(
+    error: Exception, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error's text may hold addresses; its class and its phase do not."""
+    record = logged(caplog, replace(receipt(eve=State.NOT_SENT), error=error), addresses="masked")
+    assert record.getMessage().endswith(f"; {words}")
+    assert "ann@" not in record.getMessage()
+
+
+def test_the_kind_of_an_error_with_a_phase(caplog: pytest.LogCaptureFixture) -> None:
+    """The step is named too, so that a dead server is told from a refused login."""
+    error = SMTPOutcomeUnknown("no reply about ann@x.org", phase=Phase.CONTENT)
+    record = logged(caplog, replace(receipt(eve=State.NOT_SENT), error=error), addresses="none")
+    assert record.getMessage().endswith("; SMTPOutcomeUnknown at CONTENT")
+
+
+def test_a_level_of_the_callers_own(caplog: pytest.LogCaptureFixture) -> None:
+    """A message that somebody cancelled is no error."""
+    assert logged(caplog, receipt(eve=State.NOT_SENT), level=logging.INFO).levelno == logging.INFO
