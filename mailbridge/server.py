@@ -24,7 +24,6 @@ _T = TypeVar("_T")
 
 # Recipients of one transaction. RFC 5321 section 4.5.3.1.8 promises 100, but Amazon SES takes 50.
 RECIPIENTS = 50
-
 # Seconds, eleven days. A wait of more than 24 days overflows `poll`, which counts milliseconds in a C int.
 LONGEST = 1_000_000
 
@@ -64,9 +63,7 @@ class Timeouts:
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
-                raise SMTPInputError(
-                    f"the timeout {one.name!r} is a positive number of seconds up to {LONGEST}, not {shown(value)}"
-                )
+                raise SMTPInputError(f"the timeout {one.name!r} is above 0 and up to {LONGEST} seconds, not {value!r}")
 
     @classmethod
     def patient(cls) -> Self:
@@ -91,7 +88,6 @@ def is_loopback(host: str) -> bool:
 _PORTS = {Security.IMPLICIT: 465, Security.STARTTLS: 587, Security.OPPORTUNISTIC: 25, Security.NONE: 25}
 _LMTP_PORT = 24
 _HOST = re.compile(r"[\w.:%-]+|\[[0-9A-Fa-f:.%\w]+\]")
-
 
 _TEXTS = ("host", "username", "authzid", "minimum_tls")
 _FILES = ("path", "ca_file", "ca_path", "client_cert", "client_key")

@@ -182,7 +182,7 @@ def test_every_deadline_is_finite(name: str, value: Any) -> None:
     """And a positive number, of a size that every system can wait for."""
     error = raised(SMTPInputError, lambda: Timeouts(**{name: value}))
 
-    assert f"the timeout '{name}' is a positive number of seconds up to 1000000, not {value!r}" in str(error)
+    assert f"the timeout '{name}' is above 0 and up to 1000000 seconds, not {value!r}" in str(error)
 
 
 def test_patience() -> None:
