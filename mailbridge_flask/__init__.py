@@ -7,12 +7,21 @@ from .extension import Mail
 from .headers import BadHeaderError
 from .message import Message
 from .sanitize import force_text, sanitize_address, sanitize_addresses, sanitize_subject
-from .signals import email_dispatched, message_failed, outcome_unknown, recipients_refused, signals
+from .signals import (
+    CancelSend,
+    email_dispatched,
+    message_failed,
+    message_sending,
+    outcome_unknown,
+    recipients_refused,
+    signals,
+)
 from .state import Connection
 
 __all__ = [
     "Attachment",
     "BadHeaderError",
+    "CancelSend",
     "Connection",
     "Mail",
     "Message",
@@ -21,6 +30,7 @@ __all__ = [
     "email_dispatched",
     "force_text",
     "message_failed",
+    "message_sending",
     "outcome_unknown",
     "recipients_refused",
     "sanitize_address",

@@ -93,6 +93,10 @@ class Mail:
         """Send one message; see `Connection.send`."""
         return self._state.send(message)
 
+    async def asend(self, message: Message) -> Receipt | None:
+        """Send one message from an async view; see `MailState.asend`."""
+        return await self._state.asend(message)
+
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt | None:
         """Send a `Message` of these arguments."""
         return self._state.send_message(*args, **kwargs)

@@ -23,6 +23,18 @@ _complaining: ContextVar[bool] = ContextVar("mailbridge_flask_complaining", defa
 
 signals = Namespace()
 
+
+class CancelSend(Exception):  # noqa: N818 - no error: a receiver of `message_sending` decides so
+    """Raised by a receiver of `message_sending`: this message is not sent."""
+
+
+message_sending = signals.signal(
+    "message-sending",
+    doc="""A message is about to leave. A receiver may change it, or raise `CancelSend`.
+
+    Sent with the app, and `message`, also where sending is suppressed.
+    """,
+)
 email_dispatched = signals.signal(
     "email-dispatched",
     doc="""A message has left, for at least one recipient, or would have if sending were not suppressed.
@@ -53,6 +65,16 @@ outcome_unknown = signals.signal(
 )
 
 
+def allowed(app: Flask, message: Message) -> bool:
+    """Tell every receiver that a message is about to leave; False where one of them cancels it."""
+    try:
+        tell(message_sending, app, message=message)
+    except CancelSend:
+        logger.info("a receiver of %s cancelled a message", message_sending.name)
+        return False
+    return True
+
+
 def announce(app: Flask, message: Message, receipt: Receipt) -> None:
     """Tell every receiver what became of a message."""
     if receipt.accepted:
@@ -73,7 +95,11 @@ def tell(signal: NamedSignal, app: Flask, **facts: Any) -> None:
     for receiver in signal.receivers_for(app):
         try:
             app.ensure_sync(receiver)(app, **facts)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the mail has left
+        except CancelSend as error:
+            if signal is message_sending:
+                raise
+            _complain(signal, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it changes nothing about the mail
             _complain(signal, error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import weakref
@@ -81,6 +82,15 @@ class MailState:
         """Send a `Message` of these arguments."""
         return self.send(Message(*args, **kwargs))
 
+    async def asend(self, message: Message) -> Receipt | None:
+        """Send one message from an async view, without holding up its event loop; see `Connection.send`.
+
+        It is sent in a worker thread: Flask runs each async view in a loop of its own, and a connection of that
+        loop would end with it. Receivers are called in that thread, in the app's context. Where the task is
+        cancelled the send goes on, and its outcome is in the log and the signals.
+        """
+        return await asyncio.to_thread(self.send, message)
+
     def record_messages(self) -> AbstractContextManager[list[Message]]:
         """Record the messages that leave, or would leave; see `mailbridge_flask.signals.record_messages`."""
         return signals.record_messages()
@@ -140,7 +150,7 @@ class Connection:
 
         Returns:
             What became of each recipient: at least one was accepted, and nobody's fate is open. None where
-            sending is suppressed.
+            sending is suppressed, or a receiver of `message_sending` cancelled it.
 
         Raises:
             BadHeaderError: A line end in a header field; nothing was sent.
@@ -150,6 +160,8 @@ class Connection:
             Exception: What a value of the message raised, such as a lazy text; nothing was sent.
         """
         message.mailbridge_receipt = None
+        if not signals.allowed(self.mail.app, message):
+            return None
         try:
             mail = self._built(message, envelope_from)
         except Exception as error:
