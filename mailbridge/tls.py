@@ -19,8 +19,12 @@ from .logs import emit
 from .server import Security, Server
 
 
-def context_for(server: Server) -> ssl.SSLContext:
+def context_for(server: Server, *, any_name: bool = False) -> ssl.SSLContext:
     """The context for a server: the caller's own, or the one that its options describe.
+
+    Args:
+        server: The server.
+        any_name: Take a certificate that is for another name: to look at it, never for mail.
 
     Raises:
         SMTPInputError: A file of certificates or keys cannot be used.
@@ -34,6 +38,7 @@ def context_for(server: Server) -> ssl.SSLContext:
         key_password if isinstance(key_password, Secret) else None,
         server.minimum_tls,
         not server.danger_accept_any_certificate,
+        any_name,
     )
 
 
@@ -47,7 +52,7 @@ def _stamped(name: str | None) -> tuple[str | None, int]:
 
 @lru_cache(maxsize=32)
 def _context(
-    files: tuple[tuple[str | None, int], ...], key_password: Secret | None, minimum: str, verify: bool
+    files: tuple[tuple[str | None, int], ...], key_password: Secret | None, minimum: str, verify: bool, any_name: bool
 ) -> ssl.SSLContext:
     ca_file, ca_path, client_cert, client_key = (name for name, _ in files)
     with _naming(ca_path=ca_path):
@@ -60,6 +65,8 @@ def _context(
         _load_client(context, client_cert, client_key, key_password)
     # RFC 8996: TLS 1.0 and 1.1 are no more. RFC 8314 section 4: verify.
     context.minimum_version = ssl.TLSVersion[minimum.replace(".", "_")]
+    if any_name:
+        context.check_hostname = False
     if not verify:
         emit(logging.WARNING, "TLS certificates are not verified: anybody on the way can read mail and password")
         context.check_hostname = False
@@ -130,6 +137,11 @@ _VERIFY_ADVICE = {
 _WRONG_NAME = {62, 64}
 
 
+def is_for_another_name(error: ssl.SSLError) -> bool:
+    """The certificate is good, but the server was called by a name that it does not hold."""
+    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _WRONG_NAME
+
+
 def speaks_plain_text(error: ssl.SSLError) -> bool:
     """What came in place of a handshake looks like anything but TLS."""
     return error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
@@ -138,7 +150,7 @@ def speaks_plain_text(error: ssl.SSLError) -> bool:
 def advice(error: ssl.SSLError, server: Server) -> str:
     """What to try after a handshake that failed, in one sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _WRONG_NAME:
+        if is_for_another_name(error):
             return f"Use a name that the certificate is for instead of {printable(server.name)}"
         return _VERIFY_ADVICE.get(error.verify_code, "The certificate must be replaced on the server")
     if speaks_plain_text(error) and server.security is Security.IMPLICIT:

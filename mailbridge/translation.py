@@ -75,6 +75,8 @@ def _made(error: OSError, phase: Phase | None, server: Server) -> SMTPException:
     match error:
         case ssl.SSLError() if made := _made_of_tls(error, phase, server):
             return made
+        case socket.gaierror() if error.errno in _NO_SUCH_NAME:
+            return SMTPNameError(f"the name {server.name} does not exist: {words}", advice="Check the host's name")
         case socket.gaierror():
             return SMTPNameError(f"{server.name} could not be resolved: {words}", advice="Check the host's name")
         case TimeoutError():

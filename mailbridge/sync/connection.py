@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -57,7 +58,7 @@ class Connection(Link):
             if self.server.security is not Security.NONE:
                 # A certificate that cannot be read is found before anybody is called.
                 self._context = context_for(self.server)
-            self._socket = dial(self.server, min(deadline, time.monotonic() + self.server.timeouts.connect))
+            self._socket = self._dial(min(deadline, time.monotonic() + self.server.timeouts.connect))
             self.begin(deadline)
             if self.server.security is Security.IMPLICIT:
                 self._secure()
@@ -67,6 +68,9 @@ class Connection(Link):
             self.abort()
             self.explain(error)
             raise
+
+    def _dial(self, deadline: float) -> socket.socket:
+        return dial(self.server, deadline)
 
     def converse(self, conversation: Conversation[_T], deadline: float) -> _T:
         """Serve a conversation to its end.

@@ -27,13 +27,34 @@ def dial(server: Server, deadline: float) -> socket.socket:
         SMTPUnreachableError: No address answered; refused and unresolvable have classes of their own.
         SMTPTimeoutError: The deadline passed.
     """
-    host, phase = ascii_host(server.name) if server.host else "", Phase.RESOLVE
+    return connect(server, look_up(server, deadline), deadline)
+
+
+def look_up(server: Server, deadline: float) -> list[AddressInfo]:
+    """The addresses of a server, in the order in which they are tried.
+
+    Raises:
+        SMTPNameError: Its name could not be resolved.
+        SMTPTimeoutError: The deadline passed.
+    """
+    host = ascii_host(server.name) if server.host else ""
     try:
-        addresses = unix(server.path) if server.path else resolve(host, server.port, deadline)
-        phase = Phase.CONNECT
-        return _run(race(in_order(reachable(addresses, server)), server.source_address, deadline))
+        return in_order(unix(server.path) if server.path else resolve(host, server.port, deadline))
     except OSError as error:
-        raise translated(error, phase, server) from error
+        raise translated(error, Phase.RESOLVE, server) from error
+
+
+def connect(server: Server, addresses: list[AddressInfo], deadline: float) -> socket.socket:
+    """Connect to the first of these addresses that answers.
+
+    Raises:
+        SMTPUnreachableError: None answered; refused has a class of its own.
+        SMTPTimeoutError: The deadline passed.
+    """
+    try:
+        return _run(race(reachable(addresses, server), server.source_address, deadline))
+    except OSError as error:
+        raise translated(error, Phase.CONNECT, server) from error
 
 
 def resolve(host: str, port: int, deadline: float) -> list[AddressInfo]:
