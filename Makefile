@@ -23,8 +23,8 @@ lint: $(VENV)/.dev ## ruff and mypy, both strict
 matrix: ## the suite on each Python and its Django that this machine has
 	@scripts/matrix
 
-bench: $(VENV)/.dev ## measurements
-	@if [ -d benchmarks ]; then $(BIN)/python -m benchmarks; else echo "Benchmarks come later: there is no benchmarks/ yet."; fi
+bench: $(VENV)/.bench ## us beside the others, one table; QUICK=1 is a rough look
+	@QUICK="$(QUICK)" $(BIN)/python -m benchmarks
 
 clean: ## forget every environment and cache
 	rm -rf $(VENV) .venv-matrix build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -39,4 +39,9 @@ $(VENV)/.demo: pyproject.toml
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Adding the tools for tests and lint to $(VENV) ..."
 	@scripts/make-venv $(VENV) $(BIN)/python --group dev
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@echo "Adding the other clients to $(VENV) ..."
+	@scripts/make-venv $(VENV) $(BIN)/python --group bench
 	@touch $@

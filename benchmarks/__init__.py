@@ -1,0 +1,1 @@
+"""How fast we are beside the others: `python -m benchmarks` writes RESULTS.md."""
