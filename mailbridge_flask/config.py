@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
-from mailbridge import Secret, Security, Server, SMTPInputError, Timeouts, printable
+from mailbridge import Secret, Security, Server, SMTPInputError, Staging, Timeouts
 
-from .sanitize import Mailbox, divided, spelled
+from .reading import choice, deadlines, file, flag, host, level, names, provider, seconds, secret, sender, text, whole
+from .sanitize import Mailbox, spelled
+from .sources import expanded
 
-_YES = {"1", "true", "yes", "on", "t", "y"}
-_NO = {"0", "false", "no", "off", "f", "n"}
+# What a URL alone can say: attributes of `Server` that have no key.
+_OF_URLS = ("lmtp", "path", "authzid", "ca_path", "minimum_tls", "danger_accept_any_certificate", "source_address")
 
 # RFC 8314 section 3.3. Flask-Mail says 25 here too, where no server speaks TLS from the first octet.
 IMPLICIT_TLS_PORT = 465
@@ -38,6 +37,11 @@ class Settings:
         ascii_attachments: MAIL_ASCII_ATTACHMENTS: write file names in ASCII.
         timeout: MAIL_TIMEOUT: seconds for one wait, to connect or for a reply; None for the engine's own.
         ca_file: MAIL_CA_FILE: certificates (PEM) to trust instead of the system's.
+        security: MAIL_SECURITY, where neither of the two flags says it: "none" or "opportunistic".
+        on_partial: MAIL_ON_PARTIAL: "signal", "raise" or "abort" where some recipients are refused.
+        log_addresses: MAIL_LOG_ADDRESSES: "full", "masked" or "none".
+        staging: MAIL_REDIRECT_TO and MAIL_ALLOW_DOMAINS.
+        further: What else the engine's `Server` is told, by its own names.
     """
 
     server: str = "127.0.0.1"
@@ -53,6 +57,11 @@ class Settings:
     ascii_attachments: bool = False
     timeout: float | None = None
     ca_file: str | None = None
+    security: str = "none"
+    on_partial: str = "signal"
+    log_addresses: str = "full"
+    staging: Staging = field(default_factory=Staging)
+    further: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, config: Mapping[str, Any], *, debug: bool = False) -> Settings:
@@ -68,21 +77,28 @@ class Settings:
             SMTPInputError: A value that a key does not take.
         """
         values = {key: value for key, value in config.items() if value is not None and value != ""}
-        use_ssl = _flag(values, "MAIL_USE_SSL")
+        _check_exclusion(values)
+        values = expanded(values)
+        security = values["MAIL_SECURITY"]
         return cls(
-            server=_host(values, "MAIL_SERVER") or "127.0.0.1",
-            port=_whole(values, "MAIL_PORT", 1, 65_535) or (IMPLICIT_TLS_PORT if use_ssl else 25),
-            use_tls=_flag(values, "MAIL_USE_TLS"),
-            use_ssl=use_ssl,
-            debug=_level(values, "MAIL_DEBUG") if "MAIL_DEBUG" in values else debug,
-            username=_text(values, "MAIL_USERNAME"),
-            password=_secret(values, "MAIL_PASSWORD"),
-            default_sender=_sender(values, "MAIL_DEFAULT_SENDER"),
-            max_emails=_whole(values, "MAIL_MAX_EMAILS", 0, None) or None,
-            suppress=_flag(values, "MAIL_SUPPRESS_SEND") if "MAIL_SUPPRESS_SEND" in values else None,
-            ascii_attachments=_flag(values, "MAIL_ASCII_ATTACHMENTS"),
-            timeout=_seconds(values, "MAIL_TIMEOUT"),
-            ca_file=_file(values, "MAIL_CA_FILE"),
+            server=host(values, "MAIL_SERVER") or "127.0.0.1",
+            port=whole(values, "MAIL_PORT", 1, 65_535) or (IMPLICIT_TLS_PORT if security == "implicit" else 25),
+            use_tls=security == "starttls" or flag(values, "MAIL_USE_TLS"),
+            use_ssl=security == "implicit" or flag(values, "MAIL_USE_SSL"),
+            debug=level(values, "MAIL_DEBUG") if "MAIL_DEBUG" in values else debug,
+            username=text(values, "MAIL_USERNAME"),
+            password=secret(values, "MAIL_PASSWORD"),
+            default_sender=sender(values, "MAIL_DEFAULT_SENDER"),
+            max_emails=whole(values, "MAIL_MAX_EMAILS", 0, None) or None,
+            suppress=flag(values, "MAIL_SUPPRESS_SEND") if "MAIL_SUPPRESS_SEND" in values else None,
+            ascii_attachments=flag(values, "MAIL_ASCII_ATTACHMENTS"),
+            timeout=seconds(values, "MAIL_TIMEOUT"),
+            ca_file=file(values, "MAIL_CA_FILE"),
+            security=security if security == "opportunistic" else "none",
+            on_partial=choice(values, "MAIL_ON_PARTIAL", ("signal", "raise", "abort"), "signal"),
+            log_addresses=choice(values, "MAIL_LOG_ADDRESSES", ("full", "masked", "none"), "full"),
+            staging=Staging(names(values, "MAIL_REDIRECT_TO"), names(values, "MAIL_ALLOW_DOMAINS")),
+            further=_further(values),
         )
 
     def changed(self, name: str, value: object) -> Settings:
@@ -116,29 +132,41 @@ class Settings:
         if self.use_tls and self.use_ssl:
             raise SMTPInputError("MAIL_USE_TLS=True and MAIL_USE_SSL=True exclude each other: set one of them")
         # As in Flask-Mail, nobody logs in with half of the credentials.
-        logs_in = bool(self.username and self.password)
+        proof = self.password or self.further.get("token_provider") or self.further.get("auth")
+        logs_in = bool(self.username and proof)
+        name = "" if "path" in self.further else self.server
+        security = Security.IMPLICIT if self.use_ssl else Security.STARTTLS if self.use_tls else Security(self.security)
+        further = {key: value for key, value in self.further.items() if key not in {"timeouts", "deadline"}}
         server = _server(self.server, self.port)
-        security = Security.IMPLICIT if self.use_ssl else Security.STARTTLS if self.use_tls else Security.NONE
-        if logs_in and security is Security.NONE and not server.may_log_in_plainly:
+        if (
+            logs_in
+            and security is Security.NONE
+            and not (server.may_log_in_plainly or "path" in further or further.get("allow_plaintext_auth"))
+        ):
             raise SMTPInputError(
                 f"MAIL_USERNAME and MAIL_PASSWORD would travel in clear to MAIL_SERVER={self.server!r}: "
                 "set MAIL_USE_TLS=True (port 587 or 25) or MAIL_USE_SSL=True (port 465)"
             )
         return Server(
-            self.server,
-            self.port,
+            name,
+            self.port if name else 0,
             security=security,
             username=(self.username or "") if logs_in else "",
             password=self.password if logs_in else None,
             ca_file=self.ca_file,
             timeouts=self._timeouts(),
+            **further,
         )
 
     def _timeouts(self) -> Timeouts:
-        if self.timeout is None:
-            return Timeouts()
-        whole = max(self.timeout, Timeouts().send)
-        return Timeouts(connect=self.timeout, reply=self.timeout, content=self.timeout, send=whole)
+        found: dict[str, float] = {}
+        if self.timeout is not None:
+            found = dict.fromkeys(("connect", "reply", "content"), self.timeout)
+            found["send"] = max(self.timeout, Timeouts().send)
+        found |= self.further.get("timeouts", {})
+        if deadline := self.further.get("deadline"):
+            found["send"] = deadline
+        return Timeouts(**found)
 
 
 def _server(host: str, port: int) -> Server:
@@ -148,96 +176,25 @@ def _server(host: str, port: int) -> Server:
         raise SMTPInputError(f"MAIL_SERVER: {error}") from None
 
 
-def _wrong(key: str, value: object, allowed: str) -> SMTPInputError:
-    return SMTPInputError(f"{key}={printable(repr(value), 100)}: {allowed}")
+def _check_exclusion(values: Mapping[str, Any]) -> None:
+    if flag(values, "MAIL_USE_TLS") and flag(values, "MAIL_USE_SSL"):
+        raise SMTPInputError("MAIL_USE_TLS=True and MAIL_USE_SSL=True exclude each other: set one of them")
 
 
-def _flag(values: Mapping[str, Any], key: str) -> bool:
-    """A string such as "False" is no truth: it comes from the environment, and means what it says."""
-    value = values.get(key, False)
-    word = str(value).strip().lower()
-    if not isinstance(value, bool | int | str) or word not in _YES | _NO:
-        raise _wrong(key, value, "True or False is allowed, also 1, 0, yes, no, on and off")
-    return word in _YES
-
-
-def _level(values: Mapping[str, Any], key: str) -> bool:
-    """Flask-Mail hands a number to smtplib, where 2 says more than 1; here each says everything."""
-    value = values[key]
-    if isinstance(value, int | str) and (word := str(value).strip()).isdecimal():
-        return int(word) > 0
-    return _flag(values, key)
-
-
-def _whole(values: Mapping[str, Any], key: str, least: int, most: int | None) -> int | None:
-    value = values.get(key)
-    if value is None:
-        return None
-    allowed = f"a number from {least} to {most} is allowed" if most else f"a number from {least} is allowed"
-    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
-    if isinstance(number, bool) or not isinstance(number, int) or number < least or (most and number > most):
-        raise _wrong(key, value, allowed)
-    return number
-
-
-def _seconds(values: Mapping[str, Any], key: str) -> float | None:
-    value = values.get(key)
-    if value is None:
-        return None
-    try:
-        seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise _wrong(key, value, "a positive and finite number of seconds is allowed")
-    return seconds
-
-
-def _text(values: Mapping[str, Any], key: str) -> str | None:
-    value = values.get(key)
-    # from_prefixed_env reads variables as JSON, so a name of digits arrives as a number.
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if value is not None and not isinstance(value, str):
-        raise _wrong(key, value, "a string is allowed")
-    return value
-
-
-def _host(values: Mapping[str, Any], key: str) -> str | None:
-    value = _text(values, key)
-    if value and (port := re.fullmatch(r"[^:]+:([0-9]{1,5})", value)):
-        raise _wrong(key, value, f"a name or an address alone is allowed; say MAIL_PORT={port[1]}")
-    return value
-
-
-def _secret(values: Mapping[str, Any], key: str) -> Secret | None:
-    value = values.get(key)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Secret(str(value))
-    if value is not None and not isinstance(value, str | bytes | Secret):
-        raise SMTPInputError(
-            f"{key} is a {type(value).__name__} (not shown); a string is allowed, in an environment that is read "
-            "as JSON in quotes"
-        )
-    return value if value is None or isinstance(value, Secret) else Secret(value)
-
-
-def _sender(values: Mapping[str, Any], key: str) -> Mailbox | None:
-    value = values.get(key)
-    if value is None:
-        return None
-    sender: Mailbox = tuple(value) if isinstance(value, list) else value
-    try:
-        divided(sender)
-    except SMTPInputError as error:
-        raise SMTPInputError(f"{key}: {error}; an address is allowed, 'Name <address>', or (name, address)") from None
-    return sender
-
-
-def _file(values: Mapping[str, Any], key: str) -> str | None:
-    value = values.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, str | Path) or not Path(value).is_file():
-        raise _wrong(key, value, "the path of a file with certificates (PEM) is allowed, and this is none")
-    return str(value)
+def _further(values: Mapping[str, Any]) -> dict[str, Any]:
+    found = {
+        "client_cert": file(values, "MAIL_CLIENT_CERT"),
+        "client_key": file(values, "MAIL_CLIENT_KEY"),
+        "auth": names(values, "MAIL_AUTH"),
+        "token_provider": provider(values, "MAIL_TOKEN_PROVIDER"),
+        "timeouts": deadlines(values, "MAIL_TIMEOUTS"),
+        "deadline": seconds(values, "MAIL_DEADLINE"),
+        "local_hostname": text(values, "MAIL_LOCAL_HOSTNAME"),
+        "max_recipients": whole(values, "MAIL_MAX_RECIPIENTS", 1, None),
+    }
+    for name in ("pipelining", "chunking", "allow_plaintext_auth"):
+        key = f"MAIL_{name.upper()}"
+        found[name] = flag(values, key) if key in values else None
+    if "MAIL_URL" in values:
+        found |= {name: values.get(f"MAIL_{name.upper()}") for name in _OF_URLS}
+    return {name: value for name, value in found.items() if value is not None and value not in ((), {})}

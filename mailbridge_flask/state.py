@@ -6,15 +6,28 @@ import asyncio
 import logging
 import time
 import weakref
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import replace
+from email.message import Message as MIMEMessage
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from mailbridge import Client, MailObject, Receipt, RecipientResult, SMTPException, State, log_receipt
+from mailbridge import (
+    ORIGINAL_RECIPIENTS,
+    Client,
+    MailObject,
+    Receipt,
+    RecipientResult,
+    SMTPException,
+    Staged,
+    State,
+    log_receipt,
+)
 
 from . import signals
 from .config import Settings
 from .message import Message
-from .sanitize import Mailbox
+from .sanitize import Mailbox, encoded
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,6 +35,13 @@ if TYPE_CHECKING:
     from flask import Flask
 
 logger = logging.getLogger("mailbridge.flask")
+
+# A refusal is always signalled: "signal" does no more than that.
+_ON_PARTIAL: Mapping[str, Literal["deliver", "raise", "abort"]] = {
+    "signal": "deliver",
+    "raise": "raise",
+    "abort": "abort",
+}
 
 
 class MailState:
@@ -186,11 +206,28 @@ class Connection:
         message.date = time.time() if message.date is None else message.date
         return message.mail_object(envelope_from, ascii_names=settings.ascii_attachments)
 
+    def _staged(self, mail: MailObject) -> tuple[MailObject, Staged]:
+        """The mail as it may leave here: MAIL_REDIRECT_TO and MAIL_ALLOW_DOMAINS decide who is named at RCPT."""
+        staged = self.mail.settings.staging.apply(mail.recipients or ())
+        if staged.original is None:
+            return mail, staged
+        # The message was written for this send alone.
+        content = cast("MIMEMessage", mail.content)
+        del content[ORIGINAL_RECIPIENTS]
+        content[ORIGINAL_RECIPIENTS] = encoded(staged.original, "utf-8")
+        asked = next(iter(mail.recipient_options.values()), None)
+        options = dict.fromkeys(staged.recipients, asked) if asked else {}
+        return replace(mail, recipients=staged.recipients, recipient_options=options), staged
+
     def _deliver(self, message: Message, mail: MailObject) -> Receipt:
+        mail, staged = self._staged(mail)
         try:
-            receipt = self._ready_client().send(mail)
+            if not staged.recipients:
+                raise _first_error(staged)
+            on_partial = self.mail.settings.on_partial
+            receipt = self._ready_client().send(mail, on_partial=_ON_PARTIAL[on_partial])
         except SMTPException as error:
-            self._fail(message, error.receipt or _unsent(message, error), error)
+            self._fail(message, _joined(error.receipt or _unsent(message, error), staged), error)
             raise
         except BaseException as interruption:
             # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
@@ -200,6 +237,10 @@ class Connection:
             elif isinstance(interruption, Exception):
                 self._fail(message, _unsent(message, interruption), interruption)
             raise
+        if staged.withheld:
+            withheld = _first_error(staged)
+            self._fail(message, _joined(receipt, staged), withheld)
+            raise withheld
         self._record(message, receipt)
         signals.announce(self.mail.app, message, receipt)
         return receipt
@@ -218,12 +259,24 @@ class Connection:
 
     def _record(self, message: Message, receipt: Receipt) -> None:
         message.mailbridge_receipt = receipt
-        log_receipt(receipt, to=logger, extra={"app": self.mail.app.name})
+        style = cast("Literal['full', 'masked', 'none']", self.mail.settings.log_addresses)
+        log_receipt(receipt, to=logger, addresses=style, extra={"app": self.mail.app.name})
 
     def _count(self) -> None:
         self.num_emails += 1
         if self.num_emails == self.mail.settings.max_emails:
             self.close()
+
+
+def _first_error(staged: Staged) -> SMTPException:
+    return next(result.error for result in staged.withheld.values() if isinstance(result.error, SMTPException))
+
+
+def _joined(receipt: Receipt, staged: Staged) -> Receipt:
+    """A receipt that names those who were withheld too."""
+    if not staged.withheld:
+        return receipt
+    return replace(receipt, results={**receipt.results, **staged.withheld}, error=receipt.error or _first_error(staged))
 
 
 def _unsent(message: Message, error: Exception) -> Receipt:

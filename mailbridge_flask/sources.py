@@ -1,0 +1,74 @@
+"""What MAIL_URL says, as the MAIL_* keys that it stands for, and what it must not contradict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from mailbridge import Secret, Security, SMTPInputError, printable
+from mailbridge.server import is_loopback
+from mailbridge.urls import parse
+
+from .reading import choice, flag, whole
+
+_KEYS = {"host": "MAIL_SERVER", "timeouts": "MAIL_TIMEOUTS"}
+# Two sources that disagree on these are a mistake, and mail or a password would go to the wrong place.
+_AGREED = ("MAIL_SERVER", "MAIL_PORT", "MAIL_USERNAME", "MAIL_PASSWORD")
+
+
+def expanded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write MAIL_URL out as keys; a key that was set comes before what the URL says.
+
+    Returns:
+        The values with MAIL_SECURITY in one spelling.
+
+    Raises:
+        SMTPInputError: A URL that cannot be read, or that a key contradicts. No secret is repeated.
+    """
+    security = _by_keys(values)
+    said: dict[str, Any] = {}
+    if url := values.get("MAIL_URL"):
+        said = parse(url, security)
+        if urlsplit(url).port is None and "MAIL_PORT" in values:
+            del said["port"]
+        if security is None and "security" not in said:
+            said["security"] = Security.NONE if is_loopback(said["host"]) else Security.STARTTLS
+    keys = {_KEYS.get(name, f"MAIL_{name.upper()}"): value for name, value in said.items()}
+    for key in _AGREED:
+        if key in values and key in keys and not _same(values, keys, key):
+            raise _contradiction(key, values[key], keys[key])
+    if security and keys.get("MAIL_SECURITY", security) != security:
+        raise _contradiction("security", security, keys["MAIL_SECURITY"])
+    found = {**keys, **values, "MAIL_SECURITY": str(security or keys.get("MAIL_SECURITY") or Security.NONE)}
+    _check_flags(values, found["MAIL_SECURITY"])
+    return found
+
+
+def _by_keys(values: Mapping[str, Any]) -> str | None:
+    """What MAIL_USE_TLS, MAIL_USE_SSL and MAIL_SECURITY say, None where they say nothing."""
+    named = choice(values, "MAIL_SECURITY", list(Security), "") if "MAIL_SECURITY" in values else None
+    by_flag = "implicit" if flag(values, "MAIL_USE_SSL") else "starttls" if flag(values, "MAIL_USE_TLS") else None
+    if named and by_flag and named != by_flag:
+        raise _contradiction("security", by_flag, named, "MAIL_SECURITY")
+    return named or by_flag
+
+
+def _check_flags(values: Mapping[str, Any], security: str) -> None:
+    for key, meaning in (("MAIL_USE_TLS", "starttls"), ("MAIL_USE_SSL", "implicit")):
+        if key in values and not flag(values, key) and security == meaning:
+            raise _contradiction(key, values[key], security, "MAIL_URL or MAIL_SECURITY")
+
+
+def _same(values: Mapping[str, Any], keys: Mapping[str, Any], key: str) -> bool:
+    if key == "MAIL_PASSWORD":
+        mine = values[key] if isinstance(values[key], Secret) else Secret(str(values[key]))
+        return bool(mine == keys[key])
+    if key == "MAIL_PORT":
+        return bool(whole(values, key, 1, 65_535) == keys[key])
+    return str(values[key]).lower() == str(keys[key]).lower()
+
+
+def _contradiction(what: str, value: object, other: object, source: str = "MAIL_URL") -> SMTPInputError:
+    shown = "" if what == "MAIL_PASSWORD" else f": {printable(repr(value), 60)} and {printable(repr(other), 60)}"
+    return SMTPInputError(f"{what} and {source} contradict each other{shown}; leave one out")
