@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.message import Message
 from types import UnionType
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast, get_args
 
 from . import content as contents
 from . import header as headers
@@ -41,6 +41,39 @@ class MailObject:
     canonical: bool = False
     options: MailOptions | None = None
     recipient_options: Mapping[str, RcptOptions] = field(default_factory=dict)
+
+
+OnPartial = Literal["deliver", "raise", "abort"]
+
+
+def mail_object(
+    message: MessageSource | MailObject,
+    sender: str | None,
+    recipients: Sequence[str] | None,
+    canonical: bool,
+    options: MailOptions | None,
+    recipient_options: Mapping[str, RcptOptions] | None,
+) -> MailObject:
+    """One of what a caller of `send` gives.
+
+    Raises:
+        SMTPInputError: A MailObject was given, and what it has of its own beside it.
+    """
+    if not isinstance(message, MailObject):
+        return MailObject(message, sender, recipients, canonical, options, recipient_options or {})
+    if sender is not None or recipients is not None or canonical or options or recipient_options:
+        raise SMTPInputError("a MailObject has its own sender, recipients and options: say them there")
+    return message
+
+
+def check_partial(on_partial: object) -> None:
+    """Refuse a word that says nothing about partial refusals.
+
+    Raises:
+        SMTPInputError: It is none of `OnPartial`.
+    """
+    if on_partial not in get_args(OnPartial):
+        raise SMTPInputError(f"on_partial is deliver, raise or abort, not {on_partial!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def _transact(
         # Some servers die of BDAT behind a refused MAIL (SERVERS.md B2), and on an idle connection
         # content that left is content in doubt: one flight only where the server was just there
         # and is known to take this sender.
-        at_once = at_once and hot and known and mail.content.size <= CHUNK
+        at_once = transaction.one_flight = at_once and hot and known and mail.content.size <= CHUNK
     if at_once or (yield from _wanted(smtp, transaction, abort=abort)):
         yield from (_chunks if smtp.chunking else _data)(smtp, mail, transaction)
 

@@ -27,6 +27,7 @@ class Transaction:
         content: The end of DATA or each BDAT chunk under way; the last one commits.
         given_up: Nothing more of it will be sent, though nobody refused it.
         again: Recipients beyond the server's limit, who go in the next transaction.
+        one_flight: The content left with the envelope, before any reply to it.
     """
 
     smtp: SMTPProtocol
@@ -37,6 +38,7 @@ class Transaction:
     content: list[Exchange] = field(default_factory=list)
     given_up: bool = False
     again: list[Recipient] = field(default_factory=list)
+    one_flight: bool = False
 
     @property
     def sender_refused(self) -> bool:
@@ -123,6 +125,11 @@ class Delivery:
         """The reply to the first MAIL."""
         mail = self.transactions[0].mail if self.transactions else None
         return mail.reply if mail else None
+
+    @property
+    def died_in_one_flight(self) -> bool:
+        """Content that left with its envelope met nothing but the end of the stream: some servers die of it (B2)."""
+        return any(t.one_flight and t.mail and not t.mail.replies and t.smtp.over for t in self.transactions)
 
     def reset(self) -> None:
         """Forget what was tried on a connection that turned out to be dead."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from typing import NamedTuple
 
+from ..conversations import Need
 from ..dialling import own_name
 from ..errors import SMTPException
 from ..facts import Endpoint
@@ -20,6 +22,13 @@ from .resumption import Resumption
 RECEIVE = 64 * 1024
 # Seconds since the last reply within which a connection is taken to be alive: see "One flight" in deliver.
 HOT = 5.0
+
+
+class Pause(NamedTuple):
+    """What a connection waits for: until when on the monotonic clock, and whether writing is a part of it."""
+
+    deadline: float
+    write: bool
 
 
 class Link:
@@ -40,6 +49,7 @@ class Link:
         self._socket: socket.socket | None = None
         self._tls: TLSInfo | None = None
         self._last_reply = self._waiting_since = self._deadline = 0.0
+        self._served = 0
 
     @property
     def endpoint(self) -> Endpoint:
@@ -55,8 +65,26 @@ class Link:
     @property
     def hot(self) -> bool:
         """A reply was read a moment ago, and nothing came since: no 421, no end of the stream."""
-        recent = time.monotonic() - self._last_reply < HOT
-        return recent and self._socket is not None and not has_news(self._socket)
+        return time.monotonic() - self._last_reply < HOT and self.alive
+
+    @property
+    def alive(self) -> bool:
+        """A look at the socket, without a round trip, shows neither an end of the stream nor an unasked 421."""
+        if self._socket is None:
+            return False
+        try:
+            if not isinstance(self._socket, ssl.SSLSocket):
+                self._socket.recv(1, socket.MSG_PEEK)
+            elif self._socket.pending() or has_news(self._socket):
+                # What can be read may be a session ticket, which TLS takes for itself and has no octet to give.
+                self._socket.recv(1)
+            else:
+                return True
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        return False
 
     def begin(self, deadline: float) -> None:
         """A conversation begins, which must end by this moment on the monotonic clock."""
@@ -67,6 +95,34 @@ class Link:
         if isinstance(error, SMTPException):
             error.server = error.server or self.endpoint
             error.transcript = error.transcript or self.protocol.transcript.lines()
+
+    def advance(self, need: Need, *, readable: bool = False) -> Pause | None:
+        """Carry octets for a need as far as that goes without waiting.
+
+        Args:
+            need: The same one again until there is nothing left to wait for.
+            readable: Something can be read.
+
+        Returns:
+            What to wait for before the need is served, or None.
+
+        Raises:
+            SMTPException: The connection broke, and is closed.
+        """
+        try:
+            if readable:
+                self._take()
+            if not self._transmitted():
+                return Pause(self._soon(), write=True)
+            if need is Need.DATA and not self._heard():
+                return Pause(self._reply_due(), write=False)
+        except SMTPException as error:
+            self._broken(error)
+            raise
+        except OSError as error:
+            raise self._broken(error) from error
+        self._served = self.protocol.replies_read
+        return None
 
     def abort(self) -> None:
         """Close without a word."""
@@ -111,6 +167,28 @@ class Link:
         self._waiting_since = self._waiting_since or time.monotonic()
         limit = timeouts.content if self.protocol.awaits_content_reply else timeouts.reply
         return min(self._deadline, self._waiting_since + limit)
+
+    def _transmitted(self) -> bool:
+        """Write what is queued, as far as the kernel takes it; say whether it took all.
+
+        Where it does not, what the server says must be read meanwhile, or two full windows wait for each other
+        (RFC 2920 section 3.1). It stops where the stream ended, and behind a 421: nobody listens any more.
+        """
+        while not self.protocol.over and (data := self.protocol.data_to_send()):
+            if not self._write(data):
+                return False
+        return True
+
+    def _heard(self) -> bool:
+        """Something came since the last need was served, or nothing more will come."""
+        # TLS may hold octets that the kernel does not have any more.
+        while self._tls is not None and not self._news and self._take():
+            pass
+        return self._news
+
+    @property
+    def _news(self) -> bool:
+        return self.protocol.replies_read > self._served or self.protocol.over
 
     def _write(self, data: memoryview) -> bool:
         """Offer octets to the kernel; say whether it took any."""

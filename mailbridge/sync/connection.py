@@ -13,7 +13,7 @@ from ..auth import Secret
 from ..conversations import Conversation, Need, farewell, open_session
 from ..errors import SMTPException
 from ..server import Security
-from ..sockets.link import Link
+from ..sockets.link import Link, Pause
 from ..tls import context_for
 from ..translation import as_secret, token_failure
 from .dialler import dial
@@ -98,26 +98,44 @@ class Connection(Link):
         Raises:
             SMTPException: The connection broke, and is closed.
         """
+        readable = False
+        while pause := self.advance(need, readable=readable):
+            readable = self.wait(pause)
+        return self.answer(need)
+
+    def wait(self, pause: Pause) -> bool:
+        """Wait as long as a pause allows; say whether something can be read.
+
+        Raises:
+            SMTPTimeoutError: It is over; the connection is closed.
+        """
         try:
-            return self._serve(need)
+            return wait(self._sock, pause.deadline, read=True, write=pause.write)
         except SMTPException as error:
             self._broken(error)
             raise
         except OSError as error:
             raise self._broken(error) from error
 
-    def _serve(self, need: Need) -> Secret | None:
-        replies = self.protocol.replies_read
-        self._transmit()
-        match need:
-            case Need.DATA if self.protocol.replies_read == replies and not self.protocol.over:
-                self._read()
-            case Need.TLS:
-                self._secure()
-            case Need.TOKEN:
-                return self._token()
-            case Need.FRESH_TOKEN:
-                return self._token(force_refresh=True)
+    def answer(self, need: Need) -> Secret | None:
+        """What a need asks for beyond octets: a handshake, a token.
+
+        Raises:
+            SMTPException: It is not to be had; the connection is closed.
+        """
+        try:
+            match need:
+                case Need.TLS:
+                    self._secure()
+                case Need.TOKEN:
+                    return self._token()
+                case Need.FRESH_TOKEN:
+                    return self._token(force_refresh=True)
+        except SMTPException as error:
+            self._broken(error)
+            raise
+        except OSError as error:
+            raise self._broken(error) from error
         return None
 
     def _token(self, **options: bool) -> Secret:
@@ -127,24 +145,6 @@ class Connection(Link):
             return as_secret(self.server.token_provider(**options))
         except Exception as error:
             raise token_failure(error) from error
-
-    def _transmit(self) -> None:
-        """Write all that is queued; read while the kernel takes nothing more (RFC 2920 section 3.1).
-
-        It stops where the stream ended, and behind a 421: nobody listens any more.
-        """
-        while not self.protocol.over and (data := self.protocol.data_to_send()):
-            if not self._write(data) and wait(self._sock, self._soon(), read=True, write=True):
-                self._take()
-
-    def _read(self) -> None:
-        """Read until something comes."""
-        deadline = self._reply_due()
-        # TLS may hold octets that the kernel does not have any more.
-        found = self._tls is not None and self._take()
-        while not found:
-            wait(self._sock, deadline, read=True)
-            found = self._take()
 
     def _secure(self) -> None:
         """Protect the connection within the deadline of one reply."""

@@ -150,3 +150,12 @@ def test_a_message_that_does_not_fit_is_not_tried_again() -> None:
     done = sent(ready("SIZE 1"), letter())
 
     assert Need.CONNECTION not in done.needs
+
+
+@pytest.mark.parametrize(("turn", "died"), [((FLIGHT, CLOSED), True), ((FLIGHT, OK, CLOSED), False)])
+def test_a_server_that_dies_of_one_flight_is_recognised(turn: Turn, died: bool) -> None:
+    """Content that left with its envelope, and no reply at all before the end: SERVERS.md B2."""
+    done = sent(warm("PIPELINING", "CHUNKING"), letter(), turn, hot=True)
+
+    assert done.delivery.died_in_one_flight is died
+    assert done.states == {"b@y": "unknown"}

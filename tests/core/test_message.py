@@ -8,7 +8,7 @@ import pytest
 
 from mailbridge.addresses import Address
 from mailbridge.errors import SMTPInputError
-from mailbridge.message import MailObject, Prepared, downgraded, prepare
+from mailbridge.message import MailObject, Prepared, check_partial, downgraded, mail_object, prepare
 from mailbridge.parameters import MailOptions, RcptOptions
 from tests.core.given import mail, octets, raised, wire
 
@@ -197,3 +197,24 @@ def test_downgraded_mail_is_the_same_mail() -> None:
         prepared.recipients,
         prepared.message_id,
     )
+
+
+def test_a_mail_object_brings_its_own_envelope() -> None:
+    """What stands beside a MailObject would be lost without a word, so it is refused."""
+    mine = MailObject(b"x", "a@x", ["b@y"])
+    assert mail_object(mine, None, None, False, None, None) is mine
+    with pytest.raises(SMTPInputError, match="its own sender"):
+        mail_object(mine, "c@x", None, False, None, None)
+
+
+def test_octets_become_a_mail_object() -> None:
+    """Octets and what is said beside them are one mail object."""
+    made = mail_object(b"x", "a@x", ["b@y"], True, None, None)
+    assert made == MailObject(b"x", "a@x", ["b@y"], canonical=True)
+
+
+def test_a_word_that_says_nothing_about_partial_refusals() -> None:
+    """It is named, with what is allowed."""
+    check_partial("abort")
+    with pytest.raises(SMTPInputError, match="deliver, raise or abort, not 'perhaps'"):
+        check_partial("perhaps")

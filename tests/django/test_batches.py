@@ -1,6 +1,7 @@
 """Batches: one connection, and what one message's failure does to the others."""
 
-import logging
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -121,19 +122,19 @@ def test_a_wrong_password_ends_the_batch(site: Site) -> None:
 def test_an_interruption_passes_on(site: Site, server: ScriptedServer, records: Records) -> None:
     """Ctrl-C in the middle of a send leaves the receipt and its record, and is not held up by the batch."""
 
-    class Interruption(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.getMessage().startswith("connected"):
-                raise KeyboardInterrupt
+    main = threading.main_thread().ident or 0
 
-    handler, logger = Interruption(), logging.getLogger("mailbridge")
+    def press() -> None:
+        server.wait_for(lambda: server.lines)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    server.answer("EHLO", b"")
     batch = mails("a@example.org", "b@example.org")
-    logger.addHandler(handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            site.backend(fail_silently=True).send_messages(batch)
-    finally:
-        logger.removeHandler(handler)
+    finger = threading.Thread(target=press)
+    finger.start()
+    with pytest.raises(KeyboardInterrupt):
+        site.backend(fail_silently=True).send_messages(batch)
+    finger.join()
     assert [level for level, _ in records()] == ["ERROR"]
     assert batch[0].mailbridge_receipt.not_sent
     assert not hasattr(batch[1], "mailbridge_receipt")

@@ -211,7 +211,7 @@ def test_no_resumption_with_another_context() -> None:
         client = client_of(server)
         with client:
             pass
-        client.server = server_of(server, minimum_tls="TLSv1.3")
+        client._channel.server = server_of(server, minimum_tls="TLSv1.3")
         with client:
             assert client.tls is not None
             assert not client.tls.resumed

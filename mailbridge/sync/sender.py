@@ -1,0 +1,88 @@
+"""What a client and a pool have in common: they take a message, say what became of it, and write it down."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from ..conversations import Delivery
+from ..errors import SMTPException, SMTPInputError
+from ..logs import emit, log_receipt
+from ..message import MailObject, MessageSource, OnPartial, check_partial, mail_object, prepare
+from ..parameters import MailOptions, RcptOptions
+from ..receipts import Receipt
+from ..server import Server
+from .channel import Channel
+
+
+class Sender(ABC):
+    """Sends messages to one server.
+
+    Attributes:
+        server: Where to.
+        log_receipts: Write one record to the logger "mailbridge" for each message.
+    """
+
+    def __init__(self, server: Server, *, log_receipts: bool) -> None:
+        if not isinstance(server, Server):
+            raise SMTPInputError(f"a {type(self).__name__} takes a Server: Server.from_url(...) makes one of a URL")
+        self.server = server
+        self.log_receipts = log_receipts
+
+    def send(
+        self,
+        message: MessageSource | MailObject,
+        *,
+        sender: str | None = None,
+        recipients: Sequence[str] | None = None,
+        canonical: bool = False,
+        options: MailOptions | None = None,
+        recipient_options: Mapping[str, RcptOptions] | None = None,
+        on_partial: OnPartial = "deliver",
+    ) -> Receipt:
+        """Send one message.
+
+        Args:
+            message: An `EmailMessage`, octets, a binary file, or a `MailObject` with all of the below.
+            sender: The reverse-path; taken from Sender or From where it is None, "" for the null sender.
+            recipients: Taken from To, Cc and Bcc where it is None.
+            canonical: The octets are known to hold CR and LF only as CRLF.
+            options: What to ask for at MAIL: delivery reports and more.
+            recipient_options: The same at RCPT, by recipient, however its address is spelled.
+            on_partial: What to do where some recipients are refused: "deliver" to the others, deliver
+                and then "raise", or "abort": all or nothing.
+
+        Returns:
+            The receipt: at least one recipient was accepted, and nobody's fate is open.
+
+        Raises:
+            SMTPInputError: The message cannot be sent; nothing was.
+            SMTPException: Nobody accepted it, or somebody's fate is open: see `error.receipt`.
+        """
+        check_partial(on_partial)
+        mail = mail_object(message, sender, recipients, canonical, options, recipient_options)
+        delivery = Delivery(prepare(mail), abort=on_partial == "abort")
+        try:
+            receipt, error = self._deliver(delivery, strict=on_partial == "raise")
+        except BaseException as interruption:
+            self._write_down(getattr(interruption, "receipt", None))
+            raise
+        self._write_down(receipt)
+        if error is not None:
+            raise error
+        return receipt
+
+    @abstractmethod
+    def _deliver(self, delivery: Delivery, *, strict: bool) -> tuple[Receipt, SMTPException | None]:
+        """Send it over some channel; hold none when this returns."""
+
+    def _write_down(self, receipt: Receipt | None) -> None:
+        if receipt is not None and self.log_receipts:
+            log_receipt(receipt)
+
+    @staticmethod
+    def _say(channel: Channel) -> None:
+        """Write what a channel has to say for the log."""
+        notes, channel.notes = channel.notes, []
+        for level, text in notes:
+            emit(level, text)
