@@ -15,6 +15,7 @@ from mailbridge import Receipt
 from . import signals
 from .config import Settings
 from .message import Message
+from .sources import mailers
 from .state import Connection, MailState
 
 
@@ -52,8 +53,11 @@ class Mail:
                 raise RuntimeError(f"the app {app.name!r} has a mail extension already: call init_app once")
         settings = Settings.of(app.config, debug=app.debug)
         state = MailState(app, settings)
-        if not state.suppress:
-            settings.describe()
+        for name, keys in mailers(app.config).items():
+            state.mailers[name] = MailState(app, Settings.of(keys, debug=app.debug), name)
+        for mailer in (state, *state.mailers.values()):
+            if not mailer.suppress:
+                mailer.settings.describe()
         app.extensions["mail"] = app.extensions["mailbridge"] = self._states[app] = state
         if settings.debug:
             _show_debug_records()
@@ -76,6 +80,10 @@ class Mail:
         if name.startswith("_") or (state := self.state) is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(state, name)
+
+    def __getitem__(self, name: str) -> MailState:
+        """A mailer of MAIL_MAILERS by its name, in the current app; "default" is that of the MAIL_* keys."""
+        return self._state[name]
 
     @property
     def _state(self) -> MailState:

@@ -96,6 +96,8 @@ class Message:
         if html is not None:
             self.html = html
         self.sender: Mailbox | None = spelled(sender) if sender else default
+        # The app's, while nobody said another one: a named mailer puts its own in its place.
+        self.default_sender = None if sender else default
         self.cc = _listed("cc", cc)
         self.bcc = _listed("bcc", bcc)
         self.attachments = list(attachments or [])

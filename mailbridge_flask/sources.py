@@ -17,6 +17,42 @@ _KEYS = {"host": "MAIL_SERVER", "timeouts": "MAIL_TIMEOUTS"}
 _AGREED = ("MAIL_SERVER", "MAIL_PORT", "MAIL_USERNAME", "MAIL_PASSWORD")
 
 
+# What holds for every mailer of an app. The rest says where mail goes, and how.
+_COMMON = {
+    "MAIL_ALLOW_DOMAINS",
+    "MAIL_ASCII_ATTACHMENTS",
+    "MAIL_DEBUG",
+    "MAIL_DEFAULT_SENDER",
+    "MAIL_LOG_ADDRESSES",
+    "MAIL_ON_PARTIAL",
+    "MAIL_REDIRECT_TO",
+    "MAIL_SUPPRESS_SEND",
+}
+
+
+def mailers(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read MAIL_MAILERS: the keys of each named mailer, completed from those of the app.
+
+    A mailer that names a server of its own, by URL or SERVER, takes only what holds for every mailer from the app;
+    another one takes everything.
+
+    Raises:
+        SMTPInputError: It is no dictionary of dictionaries, or has a name that is taken.
+    """
+    named = config.get("MAIL_MAILERS") or {}
+    if not isinstance(named, Mapping) or not all(isinstance(one, Mapping) for one in named.values()):
+        raise SMTPInputError("MAIL_MAILERS: a dictionary is allowed with a dictionary of keys for each name")
+    if "default" in named:
+        raise SMTPInputError("MAIL_MAILERS: 'default' is the mailer of the MAIL_* keys themselves")
+    return {str(name): _completed(config, one) for name, one in named.items()}
+
+
+def _completed(config: Mapping[str, Any], mailer: Mapping[str, Any]) -> dict[str, Any]:
+    own = {f"MAIL_{str(key).upper().removeprefix('MAIL_')}": value for key, value in mailer.items()}
+    alone = bool(own.get("MAIL_URL") or own.get("MAIL_SERVER"))
+    return {key: value for key, value in config.items() if not alone or key in _COMMON} | own
+
+
 def expanded(values: Mapping[str, Any]) -> dict[str, Any]:
     """Write MAIL_URL out as keys; a key that was set comes before what the URL says.
 

@@ -51,14 +51,29 @@ class MailState:
     read as that of its key in the configuration, and holds from the next message or connection on.
     """
 
-    __slots__ = ("__weakref__", "_app", "_suppress", "_was_testing", "settings")
+    __slots__ = ("__weakref__", "_app", "_suppress", "_was_testing", "mailers", "name", "settings")
 
-    def __init__(self, app: Flask, settings: Settings) -> None:
+    def __init__(self, app: Flask, settings: Settings, name: str = "default") -> None:
         # The app holds its state; the other way round neither would ever be freed.
         self._app = weakref.ref(app)
         self._was_testing = app.testing
         self._suppress = settings.suppress
         self.settings = settings
+        self.name = name
+        self.mailers: dict[str, MailState] = {}
+
+    def __getitem__(self, name: str) -> MailState:
+        """A mailer of MAIL_MAILERS by its name; "default" is that of the MAIL_* keys.
+
+        Raises:
+            KeyError: There is none of that name; the text names those that there are.
+        """
+        if name == self.name:
+            return self
+        if name not in self.mailers:
+            known = ", ".join([self.name, *self.mailers])
+            raise KeyError(f"no mailer {name!r} in MAIL_MAILERS; there are {known}")
+        return self.mailers[name]
 
     @property
     def app(self) -> Flask:
@@ -202,7 +217,8 @@ class Connection:
 
     def _built(self, message: Message, envelope_from: Mailbox | None) -> MailObject:
         settings = self.mail.settings
-        message.sender = message.sender or settings.spelled_sender
+        if not message.sender or message.sender == message.default_sender:
+            message.sender = settings.spelled_sender or message.sender
         message.date = time.time() if message.date is None else message.date
         return message.mail_object(envelope_from, ascii_names=settings.ascii_attachments)
 
@@ -260,7 +276,7 @@ class Connection:
     def _record(self, message: Message, receipt: Receipt) -> None:
         message.mailbridge_receipt = receipt
         style = cast("Literal['full', 'masked', 'none']", self.mail.settings.log_addresses)
-        log_receipt(receipt, to=logger, addresses=style, extra={"app": self.mail.app.name})
+        log_receipt(receipt, to=logger, addresses=style, extra={"app": self.mail.app.name, "mailer": self.mail.name})
 
     def _count(self) -> None:
         self.num_emails += 1
