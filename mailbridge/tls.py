@@ -129,8 +129,8 @@ def describe(connection: ssl.SSLSocket | ssl.SSLObject) -> TLSInfo:
 
 # X509_V_ERR_*: what OpenSSL says of a certificate, and what to do about it.
 _VERIFY_ADVICE = {
-    9: "The certificate is not valid yet: check the clock of this machine",
-    10: "The certificate has expired: it must be renewed on the server",
+    9: "Check the clock of this machine",
+    10: "It must be renewed on the server",
     **dict.fromkeys((18, 19, 20, 21), "Trust the CA that signed it by ca_file, if it is yours"),
 }
 # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH.

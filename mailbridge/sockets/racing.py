@@ -16,7 +16,7 @@ _UNDER_WAY = {errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGR
 
 _INTERNET = {socket.AF_INET, socket.AF_INET6}
 # This machine has no way to a whole family of addresses.
-_NO_WAY = {errno.ENETUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EHOSTUNREACH}
+NO_WAY = {errno.ENETUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EHOSTUNREACH}
 
 # Yields the attempts that run, by descriptor, and the seconds until the next one; gets the descriptors that are ready.
 Race = Generator[tuple[dict[int, socket.socket], float], Iterable[int], socket.socket]
@@ -107,7 +107,7 @@ def race(addresses: Iterable[AddressInfo], source: tuple[str, int] | None, deadl
 
 def _telling(failed: list[OSError]) -> OSError:
     """The first failure, but that one family leads nowhere says less than what the other one met."""
-    return next((error for error in failed if error.errno not in _NO_WAY), failed[0])
+    return next((error for error in failed if error.errno not in NO_WAY), failed[0])
 
 
 def _start(
