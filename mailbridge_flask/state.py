@@ -6,8 +6,8 @@ import asyncio
 import logging
 import time
 import weakref
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from email.message import Message as MIMEMessage
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
@@ -102,6 +102,19 @@ class MailState:
             object.__setattr__(self, name, value)
         else:
             self.settings = self.settings.changed(name, value)
+
+    @contextmanager
+    def sending_to(self, host: str, port: int) -> Iterator[None]:
+        """Send to another server, in clear and without a login, until the block ends. For tests."""
+        settings, suppress = self.settings, self._suppress
+        plain = Settings(server=host, port=port)
+        names = ("server", "port", "use_tls", "use_ssl", "security", "username", "password", "further")
+        self.settings = replace(settings, **{name: getattr(plain, name) for name in names})
+        self._suppress = False
+        try:
+            yield
+        finally:
+            self.settings, self._suppress = settings, suppress
 
     def connect(self) -> Connection:
         """A connection for several messages: made by `with`, or else when the first one is sent."""

@@ -8,6 +8,7 @@ from flask import Flask
 
 from mailbridge.testing import Inbox, ScriptedServer
 from mailbridge_flask import Mail
+from mailbridge_flask.testing import mail_server  # noqa: F401 - a fixture, found by its name
 from tests.flask.apps import MailFor, app_for
 
 
