@@ -57,7 +57,7 @@ class WatchedConnection(Connection):
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self.steps: list[Step] = []
-        self.protocol.transcript = self._heard = Listener()
+        self.protocol.transcript = self._listener = Listener()
         self._name: Phase | None = None
         self._begun = 0.0
         self._said: dict[str, Fact] = {}
@@ -127,7 +127,7 @@ class WatchedConnection(Connection):
 
     def _named(self) -> dict[str, Fact]:
         """What the command under way is about."""
-        match self._name, self._heard.command:
+        match self._name, self._listener.command:
             case Phase.AUTH, commands.Auth(mechanism=mechanism):
                 return {"mechanism": mechanism}
             case Phase.MAIL, commands.Mail(sender=sender):
@@ -145,7 +145,7 @@ class WatchedConnection(Connection):
                 return self._capabilities()
             case Phase.TLS:
                 return self._protection()
-        return {"reply": printable(str(self._heard.reply or ""))}
+        return {"reply": printable(str(self._listener.reply or ""))}
 
     def _capabilities(self) -> dict[str, Fact]:
         offered = self.protocol.capabilities
@@ -168,7 +168,7 @@ class WatchedConnection(Connection):
                 return findings.about_tls(self.tls, self.server)
             case Phase.HELLO if not self.tls:
                 return findings.about_plain_text(self.protocol.capabilities, self.server)
-            case Phase.STARTTLS if self._heard.reply and self._heard.reply.refused:
+            case Phase.STARTTLS if self._listener.reply and self._listener.reply.refused:
                 return findings.STARTTLS_REFUSED
         return ""
 
