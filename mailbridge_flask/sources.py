@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from mailbridge import Secret, Security, SMTPInputError, printable
 from mailbridge.server import is_loopback
 from mailbridge.urls import parse
 
 from .reading import choice, flag, whole
+
+# A port behind the host, and behind an address in brackets.
+_PORT = re.compile(r"[^:/]:[0-9]+(?:[/?]|$)")
 
 _KEYS = {"host": "MAIL_SERVER", "timeouts": "MAIL_TIMEOUTS"}
 # Two sources that disagree on these are a mistake, and mail or a password would go to the wrong place.
@@ -66,7 +69,7 @@ def expanded(values: Mapping[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if url := values.get("MAIL_URL"):
         said = parse(url, security)
-        if urlsplit(url).port is None and "MAIL_PORT" in values:
+        if not _PORT.search(url.rpartition("@")[2]) and "MAIL_PORT" in values:
             del said["port"]
         if security is None and "security" not in said:
             said["security"] = Security.NONE if is_loopback(said["host"]) else Security.STARTTLS

@@ -131,3 +131,10 @@ def test_addresses_are_masked_in_the_log(mail_for: MailFor, inbox: Inbox, caplog
 
     assert "b***@example.org" in caplog.text
     assert "bob@" not in caplog.text
+
+
+def test_a_bracket_in_a_password() -> None:
+    """Whether the URL names a port is seen behind the user and the password alone."""
+    found = settings(URL="smtps://shop:a[1:25@h.example.com", PORT=2465)
+
+    assert (found.port, found.password) == (2465, Secret("a[1:25"))
