@@ -22,6 +22,8 @@ from .resumption import Resumption
 RECEIVE = 64 * 1024
 # Seconds since the last reply within which a connection is taken to be alive: see "One flight" in deliver.
 HOT = 5.0
+# Seconds for the answer to QUIT: nobody waits long for a goodbye.
+FAREWELL = 2.0
 
 
 class Pause(NamedTuple):
@@ -160,6 +162,10 @@ class Link:
     def _soon(self) -> float:
         """The moment by which there must be progress."""
         return min(self._deadline, time.monotonic() + self.server.timeouts.reply)
+
+    def _farewell_due(self) -> float:
+        """The moment by which the server must have said goodbye too."""
+        return time.monotonic() + FAREWELL
 
     def _reply_due(self) -> float:
         """The moment by which the next reply must be complete, however its octets drip (WIRE.md S13)."""

@@ -20,9 +20,6 @@ from .dialler import dial
 from .handshake import shake_hands
 from .waiting import wait
 
-# Seconds for the answer to QUIT: nobody waits long for a goodbye.
-FAREWELL = 2.0
-
 _T = TypeVar("_T")
 
 
@@ -155,7 +152,7 @@ class Connection(Link):
         """Say goodbye, where that makes sense, and close."""
         if self._socket is not None and self.protocol.reusable:
             with contextlib.suppress(SMTPException):
-                self.converse(farewell(self.protocol), time.monotonic() + FAREWELL)
+                self.converse(farewell(self.protocol), self._farewell_due())
         if isinstance(self._socket, ssl.SSLSocket):
             # SERVERS.md T2: send our close_notify, never wait for the server's.
             with contextlib.suppress(OSError, ValueError):

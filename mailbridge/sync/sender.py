@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 from ..conversations import Delivery
-from ..errors import SMTPException, SMTPInputError
-from ..logs import emit, log_receipt
+from ..errors import SMTPException
 from ..message import MailObject, MessageSource, OnPartial, check_partial, mail_object, prepare
 from ..parameters import MailOptions, RcptOptions
 from ..receipts import Receipt
-from ..server import Server
-from .channel import Channel
+from ..sockets.clerk import Clerk
 
 
-class Sender(ABC):
+class Sender(Clerk):
     """Sends messages to one server.
 
     Attributes:
         server: Where to.
         log_receipts: Write one record to the logger "mailbridge" for each message.
     """
-
-    def __init__(self, server: Server, *, log_receipts: bool) -> None:
-        if not isinstance(server, Server):
-            raise SMTPInputError(f"a {type(self).__name__} takes a Server: Server.from_url(...) makes one of a URL")
-        self.server = server
-        self.log_receipts = log_receipts
 
     def send(
         self,
@@ -75,14 +67,3 @@ class Sender(ABC):
     @abstractmethod
     def _deliver(self, delivery: Delivery, *, strict: bool) -> tuple[Receipt, SMTPException | None]:
         """Send it over some channel; hold none when this returns."""
-
-    def _write_down(self, receipt: Receipt | None) -> None:
-        if receipt is not None and self.log_receipts:
-            log_receipt(receipt)
-
-    @staticmethod
-    def _say(channel: Channel) -> None:
-        """Write what a channel has to say for the log."""
-        notes, channel.notes = channel.notes, []
-        for level, text in notes:
-            emit(level, text)

@@ -1,13 +1,16 @@
 """What the tests of the drivers share: a message, a client for a server, and a server of raw octets."""
 
+import asyncio
 import dataclasses
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from inspect import iscoroutinefunction
 from typing import Any
 
 from mailbridge import Client, Security, Server, Timeouts
+from mailbridge.asyncio import Client as AsyncClient
 from mailbridge.testing import ScriptedServer
 
 PATIENCE = 5.0  # seconds: nothing on loopback takes longer, however busy the machine is
@@ -30,9 +33,38 @@ def server_of(server: ScriptedServer, user: str | None = None, **options: Any) -
     return dataclasses.replace(Server.from_url(server.url_for(user)), **options)
 
 
+class Awaited:
+    """The client for asyncio with the face of the other one: each verb runs in a loop until it is done."""
+
+    def __init__(self, runner: asyncio.Runner, server: Server, **options: Any) -> None:
+        self._client = AsyncClient(server, **options)
+        self._run = runner.run
+
+    def __enter__(self) -> "Awaited":
+        self._run(self._client.__aenter__())
+        return self
+
+    def __exit__(self, *what: Any) -> None:
+        self._run(self._client.__aexit__(*what))
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        return (lambda *args, **options: self._run(found(*args, **options))) if iscoroutinefunction(found) else found
+
+
+# What makes the clients; the fixture `driver` puts one for asyncio on top.
+CLIENTS: list[Callable[..., Any]] = [Client]
+
+
+def client_to(server: Server, **options: Any) -> Client:
+    """A client that is not connected yet, of the driver that the test runs with."""
+    client: Client = CLIENTS[-1](server, **options)
+    return client
+
+
 def client_of(server: ScriptedServer, user: str | None = None, **options: Any) -> Client:
-    """A client that is not connected yet."""
-    return Client(server_of(server, user, **options))
+    """The same, for a scripted server."""
+    return client_to(server_of(server, user, **options))
 
 
 def plain(port: int, **options: Any) -> Server:

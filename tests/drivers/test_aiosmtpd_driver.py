@@ -26,7 +26,9 @@ from mailbridge import (
 )
 from mailbridge.testing import Inbox, ScriptedServer, Then
 from mailbridge.testing.settings import TLSMode
-from tests.drivers.helpers import BOTH, HEADER, MESSAGE, client_of
+from tests.drivers.helpers import BOTH, HEADER, MESSAGE, client_of, client_to
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 MODES: list[TLSMode | None] = [None, "starttls", "implicit"]
 BOB, CYD = BOTH
@@ -42,7 +44,7 @@ def server_of(inbox: Inbox, tls: TLSMode | None, **options: Any) -> Server:
 def test_mail(tls: TLSMode | None) -> None:
     """Two messages over one connection arrive octet for octet."""
     with Inbox(tls=tls) as inbox:
-        with Client(server_of(inbox, tls)) as client:
+        with client_to(server_of(inbox, tls)) as client:
             receipts = [client.send(MESSAGE), client.send(MESSAGE)]
         assert [(m.content, m.tls) for m in inbox.messages] == [(MESSAGE, tls is not None)] * 2
     assert [(r.complete, r.reused) for r in receipts] == [(True, False), (True, True)]
@@ -52,11 +54,11 @@ def test_mail(tls: TLSMode | None) -> None:
 def test_login(tls: TLSMode | None) -> None:
     """The right password opens the door, the wrong one says so."""
     with Inbox(tls=tls, accounts={"ann": "pässword"}, require_auth=True) as inbox:
-        with Client(server_of(inbox, tls, username="ann", password="pässword")) as client:
+        with client_to(server_of(inbox, tls, username="ann", password="pässword")) as client:
             client.send(MESSAGE)
         with pytest.raises(SMTPAuthenticationError):
-            Client(server_of(inbox, tls, username="ann", password="wrong")).connect()
-        with pytest.raises(SMTPSenderRefused, match="530"), Client(server_of(inbox, tls)) as client:
+            client_to(server_of(inbox, tls, username="ann", password="wrong")).connect()
+        with pytest.raises(SMTPSenderRefused, match="530"), client_to(server_of(inbox, tls)) as client:
             client.send(MESSAGE)
         assert [m.authenticated_as for m in inbox.messages] == ["ann"]
 
@@ -64,7 +66,7 @@ def test_login(tls: TLSMode | None) -> None:
 @pytest.mark.parametrize("tls", MODES)
 def test_refusals_and_deferrals(tls: TLSMode | None) -> None:
     """Each recipient has its own fate; where nobody is left, that is raised, and the next message goes."""
-    with Inbox(tls=tls) as inbox, Client(server_of(inbox, tls)) as client:
+    with Inbox(tls=tls) as inbox, client_to(server_of(inbox, tls)) as client:
         inbox.refuse("no@example.org")
         inbox.defer("later@example.org")
         receipt = client.send(MESSAGE, recipients=["no@example.org", BOB, "later@example.org"])
@@ -78,7 +80,7 @@ def test_refusals_and_deferrals(tls: TLSMode | None) -> None:
 @pytest.mark.parametrize("tls", MODES)
 def test_a_421_in_the_middle(tls: TLSMode | None) -> None:
     """A 421 to the second recipient ends the connection: nobody has the message, and the next one reconnects."""
-    with Inbox(tls=tls) as inbox, Client(server_of(inbox, tls)) as client:
+    with Inbox(tls=tls) as inbox, client_to(server_of(inbox, tls)) as client:
         inbox.refuse(CYD, 421, "4.3.2", "going down")
         with pytest.raises(SMTPException) as caught:
             client.send(MESSAGE)
@@ -91,7 +93,7 @@ def test_a_421_in_the_middle(tls: TLSMode | None) -> None:
 def test_a_large_message() -> None:
     """Several chunks, with dots, are the same at the other end."""
     message = HEADER + b"\r\n" + b".a line that begins with a dot\r\n" * 20_000
-    with Inbox(tls="implicit") as inbox, Client(server_of(inbox, "implicit")) as client:
+    with Inbox(tls="implicit") as inbox, client_to(server_of(inbox, "implicit")) as client:
         client.send(message)
         assert inbox.messages[0].content == message
 
@@ -141,7 +143,7 @@ def lmtp(folder: Path, kind: type[LMTP] = LMTP) -> Iterator[tuple[Each, Server]]
 def test_lmtp_on_a_unix_socket(tmp_path: Path) -> None:
     """Each accepted recipient has its own reply, and the next message gets its own again."""
     names = [BOB, "no@example.org", "full@example.org", CYD]
-    with lmtp(tmp_path) as (handler, server), Client(server) as client:
+    with lmtp(tmp_path) as (handler, server), client_to(server) as client:
         for _ in range(2):
             results = client.send(MESSAGE, recipients=names).results.values()
             assert [(str(r.state), r.code) for r in results] == [
@@ -219,7 +221,7 @@ def faulty_inbox(monkeypatch: pytest.MonkeyPatch, tls: TLSMode | None, fault: Fa
     monkeypatch.setattr(hooks, "SMTP", fault.among(hooks.SMTP))
     with (
         Inbox(tls=tls, accounts={"ann": "pw"}) as inbox,
-        closing(Client(server_of(inbox, tls, username="ann", password="pw"))) as client,
+        closing(client_to(server_of(inbox, tls, username="ann", password="pw"))) as client,
     ):
         yield inbox, client
 
@@ -270,7 +272,7 @@ LHLO_LINES = {name: line for name, line in LINES.items() if name not in {"STARTT
 def test_aiosmtpd_cuts_an_lmtp_connection_after_each_reply(after: str, tmp_path: Path) -> None:
     """Behind the first of the content's two replies the second recipient is unknown."""
     fault = Fault()
-    with lmtp(tmp_path, fault.among(LMTP)) as (handler, server), closing(Client(server)) as client:
+    with lmtp(tmp_path, fault.among(LMTP)) as (handler, server), closing(client_to(server)) as client:
         # aiosmtpd pushes all replies to the content as one text.
         fault.arm(LHLO_LINES[after], "250 2.0.0 saved" if after == "CONTENT" else None)
         _, states = failing(client)
@@ -286,7 +288,7 @@ def test_aiosmtpd_cuts_an_lmtp_connection_after_each_reply(after: str, tmp_path:
 def test_aiosmtpd_says_421_over_lmtp(to: str, tmp_path: Path) -> None:
     """In place of each reply; as the only one to the content it leaves the second recipient unknown."""
     fault = Fault()
-    with lmtp(tmp_path, fault.among(LMTP)) as (_, server), closing(Client(server)) as client:
+    with lmtp(tmp_path, fault.among(LMTP)) as (_, server), closing(client_to(server)) as client:
         fault.arm("250-" if to == "EHLO" else LHLO_LINES[to], GOING)
         error, states = failing(client)
         assert "421" in str(error)

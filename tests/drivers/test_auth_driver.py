@@ -17,6 +17,8 @@ from mailbridge.auth import Dialogue
 from mailbridge.testing import ScriptedServer
 from tests.drivers.helpers import MESSAGE, client_of
 
+pytestmark = pytest.mark.usefixtures("driver")
+
 ANN = {"ann": "päss word"}
 
 

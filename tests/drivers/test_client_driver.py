@@ -9,7 +9,6 @@ from email.message import EmailMessage
 import pytest
 
 from mailbridge import (
-    Client,
     MailObject,
     SMTPDataError,
     SMTPException,
@@ -21,7 +20,9 @@ from mailbridge import (
     State,
 )
 from mailbridge.testing import ScriptedServer
-from tests.drivers.helpers import BOTH, HEADER, MESSAGE, Line, client_of, peer, plain
+from tests.drivers.helpers import BOTH, HEADER, MESSAGE, Line, client_of, client_to, peer, plain
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 BOB, CYD = BOTH
 
@@ -310,7 +311,7 @@ def test_the_record(server: ScriptedServer, caplog: pytest.LogCaptureFixture) ->
 def test_no_record(server: ScriptedServer, caplog: pytest.LogCaptureFixture) -> None:
     """A framework that writes its own turns it off."""
     caplog.set_level(logging.INFO, "mailbridge")
-    with Client(client_of(server).server, log_receipts=False) as client:
+    with client_to(client_of(server).server, log_receipts=False) as client:
         client.send(MESSAGE)
     assert caplog.records == []
 
@@ -320,7 +321,7 @@ def test_a_failed_connection_has_its_record_too(caplog: pytest.LogCaptureFixture
     with peer() as port:
         pass
     with pytest.raises(SMTPException) as caught:
-        Client(plain(port)).send(MESSAGE)
+        client_to(plain(port)).send(MESSAGE)
     [record] = caplog.records
     assert (record.levelname, vars(record)["not_sent"]) == ("ERROR", BOTH)
     assert caught.value.receipt is not None
@@ -345,7 +346,7 @@ def test_a_354_though_everybody_was_refused() -> None:
             line.say(b"250 ok\r\n")
             line.drain()
 
-    with peer(talk) as port, Client(plain(port)) as client:
+    with peer(talk) as port, client_to(plain(port)) as client:
         with pytest.raises(SMTPRecipientsRefused):
             client.send(MESSAGE)
         assert client.send(MESSAGE).complete
@@ -370,4 +371,4 @@ def test_a_server_that_takes_one_message_for_each_connection() -> None:
 def test_a_client_takes_a_server() -> None:
     """A URL in its place is said at once, not at the first send."""
     with pytest.raises(SMTPInputError, match="from_url"):
-        Client("smtp://localhost")  # type: ignore[arg-type]  # the mistake
+        client_to("smtp://localhost")  # type: ignore[arg-type]  # the mistake

@@ -18,9 +18,11 @@ from mailbridge import (
     State,
     Timeouts,
 )
-from mailbridge.sync import connection
+from mailbridge.sockets import link
 from mailbridge.testing import ScriptedServer, Then
-from tests.drivers.helpers import BOTH, HEADER, MESSAGE, QUICK, Line, client_of, peer, plain, server_of
+from tests.drivers.helpers import BOTH, HEADER, MESSAGE, QUICK, Line, client_of, client_to, peer, plain, server_of
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 # What a deadline may be late by on a machine with other things to do.
 LATE = 3.0
@@ -56,7 +58,7 @@ def test_name_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     server = Server("mail.example.com", security=Security.NONE, timeouts=Timeouts(connect=0.1))
     try:
-        error = timed_out(Client(server), 0.1)
+        error = timed_out(client_to(server), 0.1)
     finally:
         released.set()
     assert error.phase is Phase.RESOLVE
@@ -74,7 +76,7 @@ def black_hole() -> Iterator[int]:
 
 def test_connect(black_hole: int) -> None:
     """An address that does not answer costs the deadline to connect, and the error says what may be the reason."""
-    error = timed_out(Client(plain(black_hole, timeouts=Timeouts(connect=0.1))), 0.1)
+    error = timed_out(client_to(plain(black_hole, timeouts=Timeouts(connect=0.1))), 0.1)
     assert error.phase is Phase.CONNECT
     assert "firewall" in str(error)
 
@@ -155,7 +157,7 @@ def test_a_dripping_handshake() -> None:
     with peer(talk) as port:
         server = Server("127.0.0.1", port, security=Security.IMPLICIT, timeouts=Timeouts(reply=0.2))
         try:
-            error = timed_out(Client(server), 0.2)
+            error = timed_out(client_to(server), 0.2)
         finally:
             done.set()
     assert error.phase is Phase.TLS
@@ -179,7 +181,7 @@ def test_a_server_that_takes_no_content() -> None:
             done.wait()
 
     with peer(talk) as port:
-        client = Client(plain(port, timeouts=QUICK))
+        client = client_to(plain(port, timeouts=QUICK))
         try:
             with within(QUICK.reply), pytest.raises(SMTPTimeoutError) as caught:
                 client.send(HEADER + b"\r\n" + b"x" * 70 * 200_000)
@@ -191,13 +193,13 @@ def test_a_server_that_takes_no_content() -> None:
 
 def test_the_deadline_of_a_send_covers_the_connect(black_hole: int) -> None:
     """The whole send begins with the first packet."""
-    timed_out(Client(plain(black_hole, timeouts=Timeouts(send=0.1))), 0.1)
+    timed_out(client_to(plain(black_hole, timeouts=Timeouts(send=0.1))), 0.1)
 
 
 def test_quit_is_bounded(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for a goodbye, and a server that says none raises nothing."""
-    assert connection.FAREWELL == 2.0
-    monkeypatch.setattr(connection, "FAREWELL", 0.1)
+    assert link.FAREWELL == 2.0
+    monkeypatch.setattr(link, "FAREWELL", 0.1)
     server.cut_before("QUIT", Then.SILENCE)
     client = client_of(server)
     client.connect()
@@ -219,5 +221,5 @@ def test_a_tls_close_waits_for_nobody(tls: str) -> None:
 
 def test_patience(server: ScriptedServer) -> None:
     """The RFC's values are there for those who have the time."""
-    with Client(server_of(server, timeouts=Timeouts.patient())) as client:
+    with client_to(server_of(server, timeouts=Timeouts.patient())) as client:
         assert client.send(MESSAGE).complete

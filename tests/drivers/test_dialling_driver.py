@@ -29,7 +29,9 @@ from mailbridge import (
 from mailbridge.sockets import racing
 from mailbridge.sync.dialler import _ended, dial
 from mailbridge.testing import ScriptedServer
-from tests.drivers.helpers import BOTH, MESSAGE, Line, client_of, peer, plain
+from tests.drivers.helpers import BOTH, MESSAGE, Line, client_of, client_to, peer, plain
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 
 @pytest.fixture
@@ -69,13 +71,13 @@ def black_hole() -> Iterator[tuple[str, int]]:
 
 
 def named(**options: Any) -> Client:
-    return Client(Server("mail.example.com", security=Security.NONE, **options))
+    return client_to(Server("mail.example.com", security=Security.NONE, **options))
 
 
 def test_a_refused_connection(closed_port: int) -> None:
     """It is the operating system's error and the classic one, with all facts, and it survives pickling."""
     with pytest.raises(SMTPConnectionRefused) as caught:
-        Client(plain(closed_port)).send(MESSAGE)
+        client_to(plain(closed_port)).send(MESSAGE)
     for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
         assert isinstance(error, ConnectionRefusedError)
         assert isinstance(error, SMTPException)
@@ -118,7 +120,7 @@ def test_no_such_name(monkeypatch: pytest.MonkeyPatch, code: int, temporary: boo
 def test_a_name_that_is_none() -> None:
     """A label that is too long is an error of the caller's, not of the resolver."""
     with pytest.raises(SMTPInputError, match="overlong") as caught:
-        Client(Server("a" * 64 + ".example.com", security=Security.NONE)).connect()
+        client_to(Server("a" * 64 + ".example.com", security=Security.NONE)).connect()
     assert caught.value.__cause__ is None
 
 
@@ -132,7 +134,7 @@ def test_an_international_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(SMTPNameError):
-        Client(Server("mail.faß.de", security=Security.NONE)).connect()
+        client_to(Server("mail.faß.de", security=Security.NONE)).connect()
     assert asked == ["mail.xn--fa-hia.de"]
 
 
@@ -146,7 +148,7 @@ def test_names_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(SMTPNameError):
-        Client(Server("mail.localhost", security=Security.NONE)).connect()
+        client_to(Server("mail.localhost", security=Security.NONE)).connect()
     assert asked == ["localhost"]
 
 
@@ -227,7 +229,7 @@ def test_the_source_address() -> None:
             line.greet()
             line.drain()
 
-    with peer(talk) as port, Client(plain(port, source_address=("127.0.0.2", 0))):
+    with peer(talk) as port, client_to(plain(port, source_address=("127.0.0.2", 0))):
         pass
     assert places == ["127.0.0.2"]
 
@@ -250,7 +252,7 @@ def test_a_wrong_source_address(server: ScriptedServer) -> None:
 def test_no_unix_socket(tmp_path: Any) -> None:
     """A path without a socket says so."""
     with pytest.raises(SMTPUnreachableError, match=r"No such file.*Check the path of the socket") as caught:
-        Client(Server(path=str(tmp_path / "none"), lmtp=True)).connect()
+        client_to(Server(path=str(tmp_path / "none"), lmtp=True)).connect()
     assert caught.value.phase is Phase.CONNECT
     assert isinstance(caught.value.__cause__, FileNotFoundError)
 

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mailbridge import Client, Phase, SMTPException, State
+from mailbridge import Phase, SMTPException, State
 from mailbridge.testing import ScriptedServer
-from tests.drivers.helpers import BOTH, MESSAGE, Line, client_of, peer, plain
+from tests.drivers.helpers import BOTH, MESSAGE, Line, client_of, client_to, peer, plain
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 
 class SoftLimit(BaseException):
@@ -118,7 +120,7 @@ def up_to_the_content(line: Line) -> None:
 def test_ctrl_c(serve: Callable[[Line], None], state: State, caplog: pytest.LogCaptureFixture) -> None:
     """A real one, at the greeting, in the envelope and behind the content: the record says what that means."""
     with peer(interrupting(serve)) as port:
-        client = Client(plain(port))
+        client = client_to(plain(port))
         with pytest.raises(KeyboardInterrupt):
             client.send(MESSAGE)
         assert not client.connected

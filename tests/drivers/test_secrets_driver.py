@@ -12,7 +12,9 @@ import pytest
 from mailbridge import Client, Security, Server, SMTPException
 from mailbridge.testing import ScriptedServer, Then
 from mailbridge.testing.settings import TLSMode
-from tests.drivers.helpers import MESSAGE, QUICK, client_of
+from tests.drivers.helpers import MESSAGE, QUICK, client_of, client_to
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 SECRET = "corr3ct-horse-battery"
 
@@ -90,7 +92,7 @@ def test_silence_after_the_secret(tls: TLSMode | None, mechanism: str) -> None:
 
 def test_a_url(server: ScriptedServer) -> None:
     """The URL that holds it is taken apart before anything can fail."""
-    client = Client(Server.from_url(f"smtp://ann:{SECRET}@127.0.0.1:{server.port}"))
+    client = client_to(Server.from_url(f"smtp://ann:{SECRET}@127.0.0.1:{server.port}"))
     with pytest.raises(SMTPException) as caught:
         client.connect()
     own = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())

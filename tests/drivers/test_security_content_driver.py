@@ -12,6 +12,8 @@ from mailbridge import content as contents
 from mailbridge.testing import ScriptedServer
 from tests.drivers.helpers import BOTH, HEADER, MESSAGE, client_of
 
+pytestmark = pytest.mark.usefixtures("driver")
+
 ENDS = [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r.\r\n", b"\r\n.\n", b"\r\n.\r\n", b"\r\n.\r", b"\n.\r"]
 
 

@@ -12,7 +12,6 @@ import idna
 import pytest
 
 from mailbridge import (
-    Client,
     MailOptions,
     Phase,
     Security,
@@ -30,7 +29,9 @@ from mailbridge import (
 )
 from mailbridge.testing import ScriptedServer, Then
 from mailbridge.tls import context_for
-from tests.drivers.helpers import BOTH, MESSAGE, Line, client_of, peer, plain
+from tests.drivers.helpers import BOTH, MESSAGE, Line, client_of, client_to, peer, plain
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 ACCOUNTS = {"ann": "hush-hush"}
 
@@ -211,7 +212,7 @@ def test_s12_unbounded_replies(flood: tuple[bytes, int]) -> None:
         tracemalloc.start()
         try:
             with pytest.raises(SMTPProtocolError) as caught:
-                Client(plain(port)).connect()
+                client_to(plain(port)).connect()
             client_errors.append(caught.value)
             peak = tracemalloc.get_traced_memory()[1]
         finally:

@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from mailbridge import (
-    Client,
     Receipt,
     SMTPException,
     SMTPOutcomeUnknown,
@@ -16,7 +15,9 @@ from mailbridge import (
 )
 from mailbridge.testing import ScriptedServer, Then
 from mailbridge.testing.settings import TLSMode
-from tests.drivers.helpers import BOTH, HEADER, MESSAGE, client_of
+from tests.drivers.helpers import BOTH, HEADER, MESSAGE, client_of, client_to
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 SECOND = HEADER + b"Subject: second\r\n\r\nagain\r\n"
 GOODBYE = b"421 4.4.2 idle for too long\r\n"
@@ -199,7 +200,7 @@ def test_every_octet_of_the_second_message() -> None:
 
 def _cut_at(octets: int, how: Then) -> None:
     with ScriptedServer(extensions=("PIPELINING",)) as server:
-        client = Client(client_of(server).server)
+        client = client_to(client_of(server).server)
         client.send(MESSAGE)
         server.cut_at_read(octets, how)
         try:

@@ -12,7 +12,6 @@ import pytest
 from cryptography import x509
 
 from mailbridge import (
-    Client,
     Phase,
     Security,
     Server,
@@ -26,7 +25,9 @@ from mailbridge import (
     tls,
 )
 from mailbridge.testing import ScriptedServer, Then
-from tests.drivers.helpers import MESSAGE, Line, client_of, peer, plain, server_of
+from tests.drivers.helpers import MESSAGE, Line, client_of, client_to, peer, plain, server_of
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 MODES = pytest.mark.parametrize("mode", ["implicit", "starttls"])
 
@@ -271,7 +272,7 @@ def test_a_tls_record_where_a_greeting_was_expected() -> None:
     """Some servers say by an alert that they wait for TLS: one clear sentence, at once."""
     alert = b"\x15\x03\x01\x00\x02\x02\x28"
     with peer(lambda sock: sock.sendall(alert)) as port, pytest.raises(SMTPSecurityError) as caught:
-        Client(plain(port)).connect()
+        client_to(plain(port)).connect()
     assert str(caught.value) == (
         f"127.0.0.1:{port} (no TLS) at GREETING: the server speaks TLS at once on this port. Use implicit TLS (smtps)"
     )
@@ -301,7 +302,7 @@ def test_garbage_behind_the_220() -> None:
             line.drain()
 
     with peer(talk) as port, pytest.raises(SMTPHandshakeError) as caught:
-        Client(Server("127.0.0.1", port)).connect()
+        client_to(Server("127.0.0.1", port)).connect()
     assert "port 465" not in str(caught.value)
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from mailbridge import Client, Security, Server, SMTPDataError, SMTPSenderRefused, State
+from mailbridge import Security, Server, SMTPDataError, SMTPSenderRefused, State
 from mailbridge.message import MessageSource
 from mailbridge.testing import ScriptedServer
 from mailbridge.testing.certificates import Authority
-from tests.drivers.helpers import BOTH, HEADER, MESSAGE, PATIENCE, Line, client_of, peer, plain
+from tests.drivers.helpers import BOTH, HEADER, MESSAGE, PATIENCE, Line, client_of, client_to, peer, plain
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 MEGABYTE = 1024 * 1024
 
@@ -62,7 +64,7 @@ def test_two_full_windows() -> None:
             chunks(line, reply)
             line.drain()
 
-    with peer(talk) as port, Client(plain(port)) as client:
+    with peer(talk) as port, client_to(plain(port)) as client:
         assert client.send(HEADER + b"\r\n" + b"x" * 70 * 170_000).complete
 
 
@@ -90,7 +92,7 @@ def test_a_421_that_comes_while_writing(monkeypatch: pytest.MonkeyPatch) -> None
     with peer(talk) as port:
         monkeypatch.setattr(socket.socket, "send", send, raising=False)
         with pytest.raises(SMTPSenderRefused, match="enough"):
-            Client(plain(port)).send(MESSAGE)
+            client_to(plain(port)).send(MESSAGE)
 
 
 @pytest.mark.parametrize("extensions", [(b"CHUNKING", b"PIPELINING"), (b"8BITMIME",)])
@@ -111,7 +113,7 @@ def test_memory(extensions: tuple[bytes, ...], source: str, copies: float, tmp_p
     # Writing base64 is slow under tracemalloc; the share that is copied is the same.
     size = (4 if source == "message" else 25) * MEGABYTE
     message = _source(source, size, tmp_path)
-    with peer(talk) as port, Client(plain(port)) as client:
+    with peer(talk) as port, client_to(plain(port)) as client:
         tracemalloc.start()
         try:
             client.send(message, sender="a@example.com", recipients=BOTH)
@@ -157,7 +159,7 @@ def refusing_midway(wrap: Callable[[socket.socket], socket.socket]) -> Callable[
 
 
 def assert_refused_midway(server: Server) -> None:
-    client = Client(server)
+    client = client_to(server)
     with pytest.raises(SMTPDataError, match=r"421 4\.3\.1 disk full") as caught:
         client.send(HEADER + b"\r\n" + b"x" * 70 * 200_000)
     assert caught.value.receipt is not None

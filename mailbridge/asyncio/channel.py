@@ -1,0 +1,112 @@
+"""A transmission channel (RFC 5321 section 2.1): one connection, and another in its place when it died."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..conversations import Conversation, Delivery, Need, refusal, send
+from ..errors import SMTPException
+from ..protocol import SMTPProtocol
+from ..receipts import Receipt
+from ..sockets.keeper import Keeper
+from .connection import Connection, drive
+
+_T = TypeVar("_T")
+
+
+class Channel(Keeper[Connection]):
+    """A way to a server, for one task at a time. It connects when it must, in the loop that runs then."""
+
+    @property
+    def connected(self) -> bool:
+        """A connection is open and could carry a message, as far as anybody knows without asking."""
+        if self.connection is not None and not self.connection.at_home:
+            self.connection.abandon()
+            self.connection = None
+        return super().connected
+
+    async def connect(self, deadline: float) -> None:
+        """Connect, protect and log in, unless that is done.
+
+        Raises:
+            SMTPException: A step of it failed.
+        """
+        if not self.connected:
+            await self.reconnect(deadline)
+
+    async def converse(self, conversation: Callable[[SMTPProtocol], Conversation[_T]], deadline: float) -> _T:
+        """Have a conversation that is not about a message."""
+        await self.connect(deadline)
+        assert self.connection is not None  # noqa: S101 - connect made one
+        return await self.connection.converse(conversation(self.connection.protocol), deadline)
+
+    async def deliver(
+        self, delivery: Delivery, deadline: float, *, strict: bool = False
+    ) -> tuple[Receipt, SMTPException | None]:
+        """Send a message.
+
+        Args:
+            delivery: The message; what is known of its fate.
+            deadline: The moment to give up, on the monotonic clock.
+            strict: A partial refusal is something to raise too.
+
+        Returns:
+            What became of it, and what to raise for it.
+
+        Raises:
+            BaseException: An interruption passes; its `receipt` says what became of the message.
+        """
+        begun, smtp = time.monotonic(), self._found(deadline)
+        conversation = send(smtp, delivery, max_recipients=self.server.max_recipients, hot=bool(smtp) and self.hot)
+        try:
+            error = await drive(conversation, lambda need: self._serve(need, deadline))
+        except BaseException as interruption:
+            interruption.receipt = self.interrupted(delivery, interruption, begun)  # type: ignore[attr-defined]  # as our own errors have it
+            raise
+        receipt, failed = self.finished(delivery, error, begun)
+        if failed is None and strict and receipt.refused:
+            failed = self.attach(refusal(delivery, receipt), receipt)
+        return receipt, failed
+
+    def _found(self, deadline: float) -> SMTPProtocol | None:
+        """The connection that is there and alive, about to be used; None where there is none."""
+        if self.connection is None or not self.connected:
+            return None
+        if not self.connection.alive:
+            self.note(logging.INFO, f"the connection to {self.connection.endpoint} had died while idle: replaced")
+            self.abort()
+            return None
+        self.connection.begin(deadline)
+        return self.connection.protocol
+
+    async def _serve(self, need: Need, deadline: float) -> object:
+        """Serve a need of a conversation about a message, a fresh connection included."""
+        if need is Need.CONNECTION:
+            connection = await self.reconnect(deadline)
+            connection.begin(deadline)
+            return connection.protocol
+        assert self.connection is not None  # noqa: S101 - the conversation asked for it first
+        return await self.connection.serve(need)
+
+    async def reconnect(self, deadline: float) -> Connection:
+        """Make a connection in place of the present one, if there is one.
+
+        Raises:
+            SMTPException: A step of it failed.
+        """
+        await self.close()
+        self.connection = Connection(self.server, self._acquaintance.resumption)
+        await self.connection.open(deadline)
+        self.opened += 1
+        self.note(logging.DEBUG, f"connected to {self.connection.endpoint}")
+        return self.connection
+
+    async def close(self) -> None:
+        """Say QUIT and close. The answer is waited for at most two seconds."""
+        if self.connection is not None and self.connected:
+            await self.connection.close()
+        self.abort()
+        self.connection = None

@@ -1,0 +1,152 @@
+"""The client for asyncio: one connection, one task at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from .. import commands
+from ..addresses import parse
+from ..capabilities import Capabilities
+from ..conversations import Conversation, Delivery, ask, expand, verify
+from ..errors import SMTPException
+from ..protocol import SMTPProtocol
+from ..receipts import Receipt
+from ..replies import Reply
+from ..server import Server
+from ..tls import TLSInfo
+from .channel import Channel
+from .sender import Sender
+
+
+class Client(Sender):
+    """A client that keeps one connection and replaces it when it dies.
+
+    It connects when it must. Tasks that use it together take turns: a pool lets them send side by side. A
+    connection belongs to the loop that it was made in; in another one the client makes a fresh one.
+
+    Example:
+        >>> async with Client(Server.from_url("smtps://user:secret@mail.example.com")) as client:
+        ...     receipt = await client.send(message)
+    """
+
+    def __init__(self, server: Server, *, log_receipts: bool = True, channel: Channel | None = None) -> None:
+        """Remember the server; nothing is connected yet.
+
+        Args:
+            server: Where to send. Its token provider may be a coroutine function; any other one runs in a thread.
+            log_receipts: Write one record to the logger "mailbridge" for each message. A framework
+                that writes its own turns this off.
+            channel: What to send over; a pool lends one of its own.
+        """
+        super().__init__(server, log_receipts=log_receipts)
+        self._channel = channel or Channel(server)
+        self._turn = Turn()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def connected(self) -> bool:
+        """A connection is open and could carry a message, as far as anybody knows without asking."""
+        return self._channel.connected
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server announced on the present connection."""
+        connection = self._channel.connection
+        return connection.protocol.capabilities if connection else Capabilities()
+
+    @property
+    def tls(self) -> TLSInfo | None:
+        """What protects the present connection: version, cipher, the certificate's names and expiry."""
+        return self._channel.connection.tls if self._channel.connection else None
+
+    @property
+    def transcript(self) -> tuple[str, ...]:
+        """The last lines of the present connection, redacted."""
+        return self._channel.connection.protocol.transcript.lines() if self._channel.connection else ()
+
+    async def connect(self) -> None:
+        """Connect, protect and log in, unless that is done.
+
+        Raises:
+            SMTPException: A step of it failed; the error says which, with whom and what to try.
+        """
+        async with self._turn.lock:
+            await self._channel.connect(self._deadline())
+        self._say(self._channel)
+
+    async def close(self) -> None:
+        """Say QUIT and close. The answer is waited for at most two seconds."""
+        async with self._turn.lock:
+            await self._channel.close()
+
+    async def noop(self) -> Reply:
+        """Ask whether the server is there."""
+        return await self._ask(lambda smtp: ask(smtp, commands.Noop()))
+
+    async def reset(self) -> Reply:
+        """Say RSET."""
+        return await self._ask(lambda smtp: ask(smtp, commands.Rset()))
+
+    async def verify(self, address: str) -> Reply:
+        """Ask whether a mailbox exists (VRFY). Most servers answer 252: they will not say."""
+        return await self._ask(lambda smtp: verify(smtp, parse(address)))
+
+    async def expand(self, name: str) -> Reply:
+        """Ask for the members of a list (EXPN)."""
+        return await self._ask(lambda smtp: expand(smtp, name))
+
+    async def help(self, topic: str = "") -> Reply:
+        """Ask for help, in general or on a topic."""
+        return await self._ask(lambda smtp: ask(smtp, commands.Help(topic)))
+
+    async def command(self, verb: str, argument: str = "") -> Reply:
+        """Say anything else that has one reply.
+
+        Raises:
+            SMTPResponseException: It was refused.
+        """
+        return await self._ask(lambda smtp: ask(smtp, commands.Generic(verb, argument)))
+
+    # What the verbs are made of.
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self.server.timeouts.send
+
+    async def _ask(self, conversation: Callable[[SMTPProtocol], Conversation[Reply]]) -> Reply:
+        async with self._turn.lock:
+            return await self._channel.converse(conversation, self._deadline())
+
+    async def _deliver(self, delivery: Delivery, *, strict: bool) -> tuple[Receipt, SMTPException | None]:
+        try:
+            async with self._turn.lock:
+                return await self._channel.deliver(delivery, self._deadline(), strict=strict)
+        finally:
+            self._say(self._channel)
+
+
+class Turn:
+    """Whose turn it is, in whichever loop runs: a lock belongs to the loop that it was waited for in."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def lock(self) -> asyncio.Lock:
+        """The lock of the loop that runs now."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._lock = loop, asyncio.Lock()
+        return self._lock

@@ -1,0 +1,212 @@
+"""One connection whose needs are served in the loop that it was opened in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import ssl
+import time
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from ..auth import Secret
+from ..conversations import Conversation, Need, farewell, open_session
+from ..errors import SMTPException
+from ..server import Security
+from ..sockets.link import Link, Pause
+from ..tls import context_for
+from ..translation import as_secret, token_failure
+from .dialler import dial
+from .handshake import shake_hands
+from .waiting import Watch
+
+_T = TypeVar("_T")
+
+
+async def drive(conversation: Conversation[_T], serve: Callable[[Need], Awaitable[object]]) -> _T:
+    """Give a conversation what it needs until it ends; what goes wrong is thrown into it first."""
+    try:
+        need = next(conversation)
+        while True:
+            try:
+                answer = await serve(need)
+            except SMTPException as error:
+                need = conversation.throw(error)
+            else:
+                need = conversation.send(answer)
+    except StopIteration as stop:
+        value: _T = stop.value
+        return value
+
+
+class Connection(Link):
+    """A session with a server that is waited for in an event loop, and belongs to it."""
+
+    _watch: Watch | None = None
+
+    async def open(self, deadline: float) -> None:
+        """Connect, protect, log in.
+
+        Args:
+            deadline: The moment to give up, on the monotonic clock.
+
+        Raises:
+            SMTPException: Any step of it failed; the socket is closed.
+        """
+        try:
+            if self.server.security is not Security.NONE:
+                # A certificate that cannot be read is found before anybody is called. Reading costs 15 ms of CPU.
+                self._context = self.server.ssl_context or await asyncio.to_thread(context_for, self.server)
+            self._socket = await dial(self.server, min(deadline, time.monotonic() + self.server.timeouts.connect))
+            self._watch = Watch(self._socket)
+            self.begin(deadline)
+            if self.server.security is Security.IMPLICIT:
+                await self._secure()
+            await self.converse(open_session(self.protocol, self.server, self._own_name()), deadline)
+        except BaseException as error:
+            # What could not be protected or logged in never carries mail, though the server may be ready for it.
+            self.abort()
+            self.explain(error)
+            raise
+
+    async def converse(self, conversation: Conversation[_T], deadline: float) -> _T:
+        """Serve a conversation to its end.
+
+        Args:
+            conversation: One on this connection's protocol.
+            deadline: The moment to give up, on the monotonic clock.
+
+        Raises:
+            SMTPException: What the conversation raised, or what broke the connection; it is closed then.
+        """
+        self.begin(deadline)
+        try:
+            return await drive(conversation, self.serve)
+        except BaseException as error:
+            # A conversation that was broken off leaves a dialogue that nobody can take up.
+            if not (isinstance(error, SMTPException) and self.protocol.reusable):
+                self.abort()
+            self.explain(error)
+            raise
+
+    async def serve(self, need: Need) -> Secret | None:
+        """Serve one need of a conversation, however long it takes within the deadlines.
+
+        Raises:
+            SMTPException: The connection broke, and is closed.
+        """
+        while pause := self.advance(need):
+            await self.wait(pause)
+        return await self.answer(need)
+
+    async def wait(self, pause: Pause) -> bool:
+        """Wait as long as a pause allows, and read what comes; say whether something did.
+
+        Raises:
+            SMTPTimeoutError: It is over; the connection is closed.
+        """
+        try:
+            return await self._watching.wait(pause.deadline, take=self._take, write=pause.write)
+        except SMTPException as error:
+            self._broken(error)
+            raise
+        except OSError as error:
+            raise self._broken(error) from error
+
+    async def answer(self, need: Need) -> Secret | None:
+        """What a need asks for beyond octets: a handshake, a token.
+
+        Raises:
+            SMTPException: It is not to be had; the connection is closed.
+        """
+        try:
+            match need:
+                case Need.TLS:
+                    await self._secure()
+                case Need.TOKEN:
+                    return await self._token()
+                case Need.FRESH_TOKEN:
+                    return await self._token(force_refresh=True)
+        except SMTPException as error:
+            self._broken(error)
+            raise
+        except OSError as error:
+            raise self._broken(error) from error
+        return None
+
+    async def _token(self, **options: bool) -> Secret:
+        """Ask the caller's token provider, which may fail in any way it likes."""
+        assert self.server.token_provider is not None  # noqa: S101 - the need arises only with one
+        try:
+            return as_secret(await _asked(self.server.token_provider, options))
+        except Exception as error:
+            raise token_failure(error) from error
+
+    async def _secure(self) -> None:
+        """Protect the connection within the deadline of one reply."""
+        assert self._context is not None  # noqa: S101 - `open` made one
+        self._secured(
+            await shake_hands(
+                self._sock, self.server, self._context, self._resumption, self._soon(), watch=self._watching
+            )
+        )
+
+    @property
+    def _watching(self) -> Watch:
+        if self._watch is None:
+            raise self.protocol.ending()
+        return self._watch
+
+    async def close(self) -> None:
+        """Say goodbye, where that makes sense, and close."""
+        try:
+            if self._socket is not None and self.protocol.reusable:
+                with contextlib.suppress(SMTPException):
+                    await self.converse(farewell(self.protocol), self._farewell_due())
+            if isinstance(self._socket, ssl.SSLSocket):
+                # SERVERS.md T2: send our close_notify, never wait for the server's.
+                with contextlib.suppress(OSError, ValueError):
+                    self._socket.unwrap()
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close without a word."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        super().abort()
+
+    @property
+    def at_home(self) -> bool:
+        """It belongs to the loop that runs now, or to one that may run again where none does."""
+        loop = self._watch.loop if self._watch else None
+        try:
+            return loop is None or loop is asyncio.get_running_loop()
+        except RuntimeError:
+            return loop is not None and not loop.is_closed()
+
+    def abandon(self) -> None:
+        """Close without a word from outside its loop, which may still run, or be closed."""
+        if self._watch is not None:
+            with contextlib.suppress(RuntimeError):
+                self._watch.loop.call_soon_threadsafe(self.abort)
+                return
+        self.abort()
+
+    def __del__(self) -> None:
+        if self._socket is not None:
+            warnings.warn(
+                f"a connection to {self.endpoint} was never closed", ResourceWarning, stacklevel=2, source=self
+            )
+            self.abandon()
+
+
+async def _asked(provider: Callable[..., Any], options: dict[str, bool]) -> object:
+    """A token provider's answer: of a coroutine function in the loop, of anything else in a thread."""
+    if inspect.iscoroutinefunction(provider):
+        return await provider(**options)
+    token = await asyncio.to_thread(provider, **options)
+    return await token if inspect.isawaitable(token) else token

@@ -1,0 +1,61 @@
+"""What a client and a pool have in common: they take a message, say what became of it, and write it down."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+from ..conversations import Delivery
+from ..errors import SMTPException
+from ..message import MailObject, MessageSource, OnPartial, check_partial, mail_object, prepare
+from ..parameters import MailOptions, RcptOptions
+from ..receipts import Receipt
+from ..sockets.clerk import Clerk
+
+
+class Sender(Clerk):
+    """Sends messages to one server.
+
+    Attributes:
+        server: Where to.
+        log_receipts: Write one record to the logger "mailbridge" for each message.
+    """
+
+    async def send(
+        self,
+        message: MessageSource | MailObject,
+        *,
+        sender: str | None = None,
+        recipients: Sequence[str] | None = None,
+        canonical: bool = False,
+        options: MailOptions | None = None,
+        recipient_options: Mapping[str, RcptOptions] | None = None,
+        on_partial: OnPartial = "deliver",
+    ) -> Receipt:
+        """Send one message. The arguments are those of `mailbridge.Client.send`.
+
+        Returns:
+            The receipt: at least one recipient was accepted, and nobody's fate is open.
+
+        Raises:
+            SMTPInputError: The message cannot be sent; nothing was.
+            SMTPException: Nobody accepted it, or somebody's fate is open: see `error.receipt`.
+            asyncio.CancelledError: The task was cancelled; its `receipt` says what became of the message, where
+                it had begun.
+        """
+        check_partial(on_partial)
+        mail = mail_object(message, sender, recipients, canonical, options, recipient_options)
+        delivery = Delivery(prepare(mail), abort=on_partial == "abort")
+        try:
+            receipt, error = await self._deliver(delivery, strict=on_partial == "raise")
+        except BaseException as interruption:
+            self._write_down(getattr(interruption, "receipt", None))
+            raise
+        self._write_down(receipt)
+        if error is not None:
+            raise error
+        return receipt
+
+    @abstractmethod
+    async def _deliver(self, delivery: Delivery, *, strict: bool) -> tuple[Receipt, SMTPException | None]:
+        """Send it over some channel; hold none when this returns."""

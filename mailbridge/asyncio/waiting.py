@@ -1,0 +1,115 @@
+"""Waiting for a socket in an event loop until a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+
+
+def ready() -> bool:
+    """For those who only want to know that something can be read, and read it themselves."""
+    return True
+
+
+class Watch:
+    """Waits for one socket in the loop that runs now, for one task at a time.
+
+    What comes is read in the loop's own callback: until it has been read, the loop reports it anew in each round.
+    The loop goes on watching between two waits, which saves two system calls for each reply, until something comes
+    that nobody waits for. One timer serves many waits: it looks at the deadline when it rings.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        # TLS keeps it: the same descriptor under another object.
+        self._descriptor = sock.fileno()
+        self._waiter: asyncio.Future[bool] | None = None
+        self._take: Callable[[], bool] | None = None
+        self._watching = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = self._deadline = 0.0
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that it belongs to."""
+        return self._loop
+
+    async def wait(self, deadline: float, *, take: Callable[[], bool] | None = None, write: bool = False) -> bool:
+        """Wait until something was read, or can be written.
+
+        Args:
+            deadline: The moment to give up, on the monotonic clock.
+            take: Called when something can be read; the wait goes on while it says that it found nothing.
+            write: Wait until something can be written.
+
+        Returns:
+            Whether something was read.
+
+        Raises:
+            TimeoutError: The deadline passed.
+            Exception: What `take` raised.
+        """
+        if deadline <= time.monotonic():
+            raise TimeoutError
+        self._arm(deadline)
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._waiter = waiter
+        self._take = take
+        try:
+            if take and not self._watching:
+                self._loop.add_reader(self._descriptor, self._readable)
+                self._watching = True
+            if write:
+                self._loop.add_writer(self._descriptor, self._writable)
+            return await waiter
+        finally:
+            self._waiter = self._take = None
+            if write:
+                self._loop.remove_writer(self._descriptor)
+
+    def close(self) -> None:
+        """Leave the loop, which must be done before the descriptor is closed."""
+        self._unwatch()
+        self._loop.remove_writer(self._descriptor)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._watching = False
+            self._loop.remove_reader(self._descriptor)
+
+    def _readable(self) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done() or self._take is None:
+            self._unwatch()
+            return
+        try:
+            if self._take():
+                waiter.set_result(True)
+        except Exception as error:  # noqa: BLE001 - raised again by whoever waits
+            waiter.set_exception(error)
+
+    def _writable(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(False)
+
+    def _arm(self, deadline: float) -> None:
+        self._deadline = deadline
+        if self._timer is None or self._rings_at > deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._rings_at = deadline
+            self._timer = self._loop.call_later(deadline - time.monotonic(), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if time.monotonic() >= self._deadline:
+            self._waiter.set_exception(TimeoutError())
+        else:
+            self._arm(self._deadline)
