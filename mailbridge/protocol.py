@@ -1,7 +1,7 @@
 """The state machine: what may be said now, and which reply belongs to which command.
 
-As much as possible stands in the two tables. It performs no I/O: a driver carries octets
-between it and a socket, a conversation decides what is said next.
+As much as possible stands in the two tables. Without I/O: a driver carries octets between it
+and a socket, a conversation decides what is said next.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from .wire import DotStuffer, ReplyBuffer, SendBuffer
 
 # RFC 2920 section 3.1: what is unanswered must be bounded, or two full TCP windows wait for each other.
 OUTSTANDING = 128
-# Senders that this connection is known to take, for the one-flight rule.
-SENDERS = 64
+SENDERS = 64  # that this connection is known to take, for the one-flight rule
+# Exim hangs up at the 11th RSET on a connection that did not follow an accepted message (smtp_accept_max_nonmail).
+RESETS = 8
 
 
 class State(Enum):
@@ -93,9 +94,8 @@ class SMTPProtocol:
         self._dismissed_at: Phase | None = None
         self._behind_dismissal: tuple[Exchange, ...] = ()
         self._ended_cleanly = False
-        self._open = False
-        self._between = State.NEW
-        self._accepted = self._mails = 0
+        self._open, self._between = False, State.NEW
+        self._accepted = self._mails = self._resets = 0
         self._senders: set[Address | None] = set()
         self._replies = ReplyBuffer()
         self._stuffer = DotStuffer()
@@ -135,15 +135,14 @@ class SMTPProtocol:
     @property
     def over(self) -> bool:
         """Nothing more can be learned here: the stream ended, or a 421 left nothing at stake."""
-        if self.state is State.CLOSED:
-            return True
-        return self.dismissal is not None and not any(self._at_stake(e) for e in self._outstanding)
+        at_stake = any(map(self._at_stake, self._outstanding))
+        return self.state is State.CLOSED or (self.dismissal is not None and not at_stake)
 
     @property
     def full(self) -> bool:
-        """The server takes no further transaction on this connection (RFC 9422 section 3.1)."""
+        """The server takes no further transaction on this connection: RFC 9422 section 3.1, or too many RSETs."""
         limit = self.capabilities.limit("MAILMAX")
-        return limit is not None and self._mails >= limit
+        return self._resets >= RESETS or (limit is not None and self._mails >= limit)
 
     @property
     def phase(self) -> Phase | None:
@@ -359,10 +358,12 @@ class SMTPProtocol:
             case commands.Rcpt() if reply.positive and self._open:
                 self._accepted += 1
             case commands.Rset() if reply.positive:
+                self._resets += self._open
                 self._open, self._accepted = False, 0
             case commands.EndOfData() | commands.Bdat(last=True) if exchange.done and self._accepted:
-                # A transaction without recipients stays open: Exim answers the next MAIL by 503.
-                self._open, self._accepted = False, 0
+                # Behind a content that nobody got, the next MAIL gets 503, and its message this one's sender:
+                # at Exim where there were no recipients, at Postfix where a policy refused the content.
+                self._open, self._accepted = not any(each.positive for each in exchange.replies), 0
             case commands.Hello() if reply.positive:
                 only_helo = isinstance(exchange.command, commands.Helo)
                 name = reply.lines[0].partition(" ")[0]

@@ -106,6 +106,18 @@ def test_data_refused_for_nobody_leaves_a_reset_owed() -> None:
     assert smtp.owes_reset
 
 
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ("PIPELINING", "CHUNKING")])
+def test_refused_content_leaves_a_reset_owed(extensions: tuple[str, ...]) -> None:
+    """Postfix keeps the sender of content that a policy refused, and takes the next message for that sender's."""
+    smtp = ready(*extensions)
+    end = (bdat(), NO) if smtp.chunking else (CONTENT + DOT, NO)
+    begin = (MAIL + rcpt("b@y"), OK * 2) if smtp.chunking else (MAIL + rcpt("b@y") + DATA, OK * 2 + GO)
+
+    sent(smtp, letter(), begin, end)
+
+    assert (smtp.owes_reset, smtp.reusable) == (True, True)
+
+
 def test_data_refused_refuses_everybody() -> None:
     """A 554 to DATA is the fate of every accepted recipient, in the phase DATA."""
     done = sent(ready("PIPELINING"), letter(), (MAIL + rcpt("b@y") + DATA, OK * 2 + b"451 later\r\n"))

@@ -4,6 +4,7 @@ import pytest
 
 from mailbridge.conversations import Conversation, Delivery, send
 from mailbridge.errors import SMTPException, SMTPInputError, SMTPServerDisconnected
+from mailbridge.protocol import RESETS
 from tests.core.dialogue import (
     BYE,
     CONTENT,
@@ -13,6 +14,7 @@ from tests.core.dialogue import (
     MAIL,
     NO,
     OK,
+    RSET,
     Turn,
     letter,
     rcpt,
@@ -213,3 +215,16 @@ def test_a_full_connection_is_left_before_the_first_word() -> None:
     sent(full, letter(), *good)
 
     assert sent(full, letter(), again=(ready("PIPELINING"), good)).states == {"b@y": "accepted"}
+
+
+def test_a_connection_with_many_failures_is_left_before_exim_hangs_up() -> None:
+    """Exim counts the RSETs that follow no accepted message, and a good one in between clears nothing."""
+    smtp, refused = ready("PIPELINING"), MAIL + rcpt("b@y") + DATA
+    good = [(refused, OK * 2 + GO), (CONTENT + DOT, OK)]
+    sent(smtp, letter(), (refused, OK + NO * 2))
+
+    for _ in range(RESETS):
+        assert not smtp.full
+        sent(smtp, letter(), (RSET + refused, OK * 2 + NO * 2))
+
+    assert sent(smtp, letter(), again=(ready("PIPELINING"), good)).states == {"b@y": "accepted"}
