@@ -43,7 +43,7 @@ def test_the_house_stands(check: FunctionType, house: list[rooms.Module]) -> Non
 
 @pytest.mark.parametrize("name", ["smtplib", "asyncio"])
 def test_the_name_of_a_standard_module_is_ours(name: str) -> None:
-    """`from mailbridge import smtplib` gives our module, not the standard one that errors.py imports; so with asyncio."""
+    """`from mailbridge import smtplib` gives ours, not the standard one that errors.py imports; so with asyncio."""
     program = f"from mailbridge import {name}; print({name}.__name__)"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
