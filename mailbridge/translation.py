@@ -14,7 +14,7 @@ from .errors import (
     SMTPTimeoutError,
     SMTPUnreachableError,
 )
-from .facts import Phase
+from .facts import Phase, printable
 from .server import Security, Server
 from .tls import advice as tls_advice
 from .tls import speaks_plain_text
@@ -42,6 +42,11 @@ class SMTPTokenError(SMTPException):
     """The caller's token provider failed, or gave what is no token."""
 
     passing = False
+
+    def what(self) -> str:
+        """Say what the provider did, and which refusal made the client ask it again."""
+        refused = f", asked again after {self.reply}" if self.reply else ""
+        return printable(f"{self.args[0]}{refused}")
 
     @property
     def temporary(self) -> bool:

@@ -45,16 +45,25 @@ def login(smtp: SMTPProtocol, server: Server) -> Conversation[None]:
             if reply.code == 504:
                 continue
             if reply.permanent and secret is not None:
-                # The one retry of a login: a token may have expired since the provider cached it.
-                secret = yield Need.FRESH_TOKEN
+                secret = yield from _fresh_token(reply)
                 reply = yield from authenticate(smtp, mechanism, server.credentials(secret))
             break
     except SMTPServerDisconnected:
         # Some servers hang up behind a refusal: that is the reason, not the silence after it.
-        if reply is None:
+        if reply is None or reply.code == 504:
             raise
     if reply is not None and reply.refused:
         raise SMTPAuthenticationError.of(reply, Phase.AUTH, _advice(reply, server))
+
+
+def _fresh_token(refusal: Reply) -> Conversation[Secret]:
+    """The one retry of a login: a token may have expired since the provider cached it."""
+    try:
+        fresh: Secret = yield Need.FRESH_TOKEN
+    except SMTPException as error:
+        error.reply = refusal  # a provider that fails does not make the server's word undone
+        raise
+    return fresh
 
 
 def _advice(reply: Reply, server: Server) -> str:

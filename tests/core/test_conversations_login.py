@@ -12,6 +12,7 @@ from mailbridge.conversations.login import CHALLENGES
 from mailbridge.errors import (
     SMTPAuthenticationError,
     SMTPConnectError,
+    SMTPException,
     SMTPNotSupportedError,
     SMTPProtocolError,
     SMTPSecurityError,
@@ -21,6 +22,7 @@ from mailbridge.facts import Phase
 from mailbridge.protocol import SMTPProtocol
 from mailbridge.server import Security, Server
 from mailbridge.sync.connection import drive
+from mailbridge.translation import token_failure
 from tests.core import dialogue
 from tests.core.dialogue import CLOSED, Turn, ready, talk
 
@@ -46,6 +48,7 @@ def logged_in(server: Server, offered: str, *turns: Turn, tokens: Iterable[str] 
 
 BEARER = "user=u\1auth=Bearer tok\1\1"
 OAUTHBEARER = "n,a=u,\1host=localhost\1port=25\1auth=Bearer tok\1\1"
+T1_BEARER = OAUTHBEARER.replace("tok", "t1")
 
 
 @pytest.mark.parametrize(
@@ -217,17 +220,38 @@ def test_a_token_is_not_refreshed_for_a_server_in_trouble() -> None:
         logged_in(TOKEN, "XOAUTH2", *token_turns(b"454 not now\r\n"), tokens=["t1"])
 
 
+def test_a_provider_that_cannot_refresh() -> None:
+    """Its failure is the error, and the refusal that made the client ask again stays in it."""
+    smtp = ready("AUTH XOAUTH2")
+    server = dialogue.Server(smtp, token_turns(WRONG), tokens=["t1"])
+
+    def serve(need: Need) -> Any:
+        if need is Need.FRESH_TOKEN:
+            raise token_failure(KeyError("x"))
+        return server.serve(need)
+
+    with pytest.raises(SMTPException, match=r"failed: KeyError, asked again after 535 5\.7\.8 wrong"):
+        drive(login(smtp, TOKEN), serve)
+
+
 def test_a_504_keeps_the_token() -> None:
     """The next mechanism gets the same one; it was not refused."""
-    bearer = "n,a=u,\1host=localhost\1port=25\1auth=Bearer t1\1\1"
     smtp = logged_in(
         TOKEN,
         "XOAUTH2 OAUTHBEARER",
         *token_turns(b"504 not that\r\n"),
-        (b"AUTH OAUTHBEARER " + b64(bearer), YES),
+        (b"AUTH OAUTHBEARER " + b64(T1_BEARER), YES),
         tokens=["t1"],
     )
     assert smtp.authenticated
+
+
+def test_a_hang_up_behind_a_504_is_no_refusal() -> None:
+    """That said nothing of the token; a later connection may live longer."""
+    turns: list[Turn] = [*token_turns(b"504 not that\r\n"), (b"AUTH OAUTHBEARER " + b64(T1_BEARER), CLOSED)]
+    with pytest.raises(SMTPServerDisconnected) as caught:
+        logged_in(TOKEN, "XOAUTH2 OAUTHBEARER", *turns, tokens=["t1"])
+    assert caught.value.temporary
 
 
 @pytest.mark.parametrize(

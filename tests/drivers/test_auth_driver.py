@@ -10,6 +10,7 @@ from mailbridge import (
     Phase,
     Secret,
     SMTPAuthenticationError,
+    SMTPException,
     SMTPNotSupportedError,
     SMTPSecurityError,
 )
@@ -123,6 +124,17 @@ def test_a_token_that_stays_wrong() -> None:
     ):
         client_of(server, username="ann", token_provider=provider).connect()
     assert asked == [False, True]
+
+
+def test_a_provider_that_cannot_refresh() -> None:
+    """The error says that it failed, and keeps the refusal that made the client ask again."""
+    with (
+        ScriptedServer(accounts={"ann": "right"}, auth=("XOAUTH2",)) as server,
+        pytest.raises(SMTPException, match=r"failed: TypeError, asked again after 535 5\.7\.8") as caught,
+    ):
+        client_of(server, username="ann", token_provider=lambda: "wrong").connect()
+    assert caught.value.reply
+    assert isinstance(caught.value.__cause__, TypeError)
 
 
 def test_a_long_token() -> None:
