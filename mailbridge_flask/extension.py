@@ -12,7 +12,7 @@ from flask.logging import default_handler, has_level_handler
 
 from mailbridge import Receipt
 
-from . import signals
+from . import cli, signals
 from .config import Settings
 from .message import Message
 from .sources import mailers
@@ -59,6 +59,7 @@ class Mail:
             if not mailer.suppress:
                 mailer.settings.describe()
         app.extensions["mail"] = app.extensions["mailbridge"] = self._states[app] = state
+        app.cli.commands.setdefault("mail", cli.group)
         if settings.debug:
             _show_debug_records()
         return state
