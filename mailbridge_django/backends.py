@@ -5,35 +5,37 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.functional import cached_property
 
 from mailbridge import (
+    AddressStyle,
     Client,
-    Receipt,
+    Mechanism,
     Secret,
     Security,
     Server,
     SMTPException,
     SMTPInputError,
+    Staging,
     Timeouts,
-    log_receipt,
-    printable,
+    log_event,
 )
 
-from . import conf
-from .messages import mail_object, unsent
-from .signals import announce
-
-logger = logging.getLogger("mailbridge.django")
+from . import commits, conf
+from .batches import Item, Rules, abandon, asked, deliver, logger, outcome, report
+from .options import OURS, sheltered
 
 # Hooks of Django's own backend that nothing here would call.
 _STRANGE = ("connection_class", "prep_address")
+# Attributes that `Server` has by the same name; None leaves them to it.
+_SERVERS = ("auth", "token_provider", "local_hostname", "max_recipients", "pipelining", "chunking")
 
 
 class Backend(BaseEmailBackend):
@@ -57,9 +59,8 @@ class Backend(BaseEmailBackend):
         ssl_keyfile: The key of the client's certificate, where it is in a file of its own.
         ssl_certfile: The client's certificate.
         alias: The mailer's name in MAILERS; Django gives it.
-        ca_file: Certificates (PEM) to trust instead of the system's.
-        allow_plaintext_auth: Send the password unprotected to another machine.
-        **kwargs: Left to Django, which reports what it does not know.
+        **options: The options of MAILBRIDGE, which docs/django.md lists. Others are left to Django, which
+            reports what it does not know.
 
     Attributes:
         connection: The client that `open` connected, or None.
@@ -77,10 +78,18 @@ class Backend(BaseEmailBackend):
     use_tls: bool
     use_ssl: bool
     timeout: float | None
+    timeouts: dict[str, float]
     ssl_keyfile: str | None
     ssl_certfile: str | None
     ca_file: str | None
+    auth: tuple[str | Mechanism, ...] | None
+    token_provider: Callable[..., Any] | None
+    on_partial: Literal["signal", "raise", "abort"]
+    on_commit: bool | str
+    log_addresses: AddressStyle
     allow_plaintext_auth: bool
+    redirect_to: tuple[str, ...]
+    allow_domains: tuple[str, ...]
 
     def __init__(
         self,
@@ -96,28 +105,30 @@ class Backend(BaseEmailBackend):
         ssl_certfile: str | PathLike[str] | None = None,
         *,
         alias: str | None = None,
-        ca_file: str | PathLike[str] | None = None,
-        allow_plaintext_auth: bool | None = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        # A traceback that shows local variables must not show this one (WIRE.md S16).
-        password = Secret(password) if isinstance(password, str) else password
-        super().__init__(alias=alias, **kwargs)
-        given: dict[str, object] = {"host": host, "port": port, "username": username, "password": password}
-        given |= {"use_tls": use_tls, "use_ssl": use_ssl, "timeout": timeout}
-        given |= {"ssl_keyfile": ssl_keyfile, "ssl_certfile": ssl_certfile}
-        given |= {"ca_file": ca_file, "allow_plaintext_auth": allow_plaintext_auth}
-        options = conf.gather(alias, given)
-        self.password = options.pop("password").reveal().decode()
-        self.__dict__ |= options
+        # A traceback that shows local variables must not show these (WIRE.md S16).
+        password, options = Secret(password) if isinstance(password, str) else password, sheltered(options)
+        given = {name: options.pop(name) for name in OURS if name in options}
+        super().__init__(alias=alias, **options)
+        given |= {"host": host, "port": port, "username": username, "password": password, "use_tls": use_tls}
+        given |= {"use_ssl": use_ssl, "timeout": timeout, "ssl_keyfile": ssl_keyfile, "ssl_certfile": ssl_certfile}
         self.alias = alias
         self.fail_silently = fail_silently
         self.connection: Client | None = None
         self._lock = threading.Lock()
+        self._configure(conf.gather(alias, given))
+
+    def _configure(self, found: dict[str, Any]) -> None:
+        self._beyond: dict[str, Any] = found.pop("url")
+        self._unprotected: Security = found.pop("security")
+        self.password = found.pop("password").reveal().decode()
+        self.__dict__ |= found
         if ignored := [name for name in _STRANGE if hasattr(type(self), name)]:
-            raise conf.wrong(f"{type(self).__name__}.{ignored[0]} would count for nothing: it is smtplib's", alias)
+            raise conf.wrong(f"{type(self).__name__}.{ignored[0]} would count for nothing: it is smtplib's", self.alias)
         # Not through `server`: a subclass's `ssl_context` may need what its constructor sets after this one.
         self.port = self._server({}).port
+        self.rules  # noqa: B018 - a wrong staging address is said at once
 
     @property
     def server(self) -> Server:
@@ -129,6 +140,22 @@ class Backend(BaseEmailBackend):
             except OSError as error:
                 raise conf.wrong(f"{type(self).__name__}.ssl_context: {error}", self.alias) from error
         return self._server({"ca_file": self.ca_file, "client_cert": self.ssl_certfile, "client_key": self.ssl_keyfile})
+
+    @property
+    def rules(self) -> Rules:
+        """What holds for each message, by the attributes as they are now."""
+        try:
+            staging = Staging(self.redirect_to, self.allow_domains)
+        except SMTPInputError as error:
+            raise conf.wrong(f"redirect_to or allow_domains: {error}", self.alias) from None
+        return Rules(
+            type(self),
+            self.alias,
+            "deliver" if self.on_partial == "signal" else self.on_partial,
+            self.log_addresses,
+            staging,
+            self.fail_silently,
+        )
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:
@@ -149,17 +176,20 @@ class Backend(BaseEmailBackend):
         if self.use_ssl and self.use_tls:
             raise conf.exclusive(self.alias)
         # As in Django, nobody logs in with half of the credentials.
-        logs_in = bool(self.username and self.password)
+        logs_in = bool(self.username and (self.password or self.token_provider))
+        others = {name: value for name in _SERVERS if (value := getattr(self, name)) is not None}
+        if self._beyond.get("path"):
+            tls = {}  # nobody stands between two processes of one machine
         try:
             return Server(
                 self.host,
                 self.port,
                 security=self._security,
-                username=self.username if logs_in else "",
-                password=self.password if logs_in else None,
+                username=self.username if logs_in or self.auth else "",
+                password=self.password if logs_in and self.password else None,
                 timeouts=self._timeouts,
                 allow_plaintext_auth=self.allow_plaintext_auth,
-                **tls,
+                **{**self._beyond, **others, **tls},
             )
         except SMTPInputError as error:
             raise conf.wrong(str(error), self.alias) from error
@@ -168,14 +198,15 @@ class Backend(BaseEmailBackend):
     def _security(self) -> Security:
         if self.use_ssl:
             return Security.IMPLICIT
-        return Security.STARTTLS if self.use_tls else Security.NONE
+        return Security.STARTTLS if self.use_tls else self._unprotected
 
     @property
     def _timeouts(self) -> Timeouts:
         # In Django it bounds every wait for the server, so it does here. The whole send, which has no
         # end in Django, keeps its own deadline.
         usual, given = Timeouts(), self.timeout
-        return usual if given is None else Timeouts(given, given, given, max(given, usual.send))
+        for_all = {} if given is None else dict.fromkeys(("connect", "reply", "content"), given)
+        return Timeouts(**{"send": max(given or 0, usual.send), **for_all, **self.timeouts})
 
     def open(self) -> bool | None:
         """Connect, and stay connected until `close`.
@@ -195,7 +226,7 @@ class Backend(BaseEmailBackend):
             except SMTPException as error:
                 if not self.fail_silently:
                     raise
-                logger.error("%s", printable(str(error)), extra={"alias": self.alias})
+                log_event(logging.ERROR, str(error), to=logger, extra={"alias": self.alias})
                 return None
             self.connection = client
             return True
@@ -215,66 +246,43 @@ class Backend(BaseEmailBackend):
         before anything is raised. A message without recipients is passed over: it has an empty receipt.
 
         Returns:
-            How many messages were accepted, each for at least one recipient.
+            How many messages were accepted, each for at least one recipient. With `on_commit`, inside a
+            transaction: how many will be sent when it is committed.
 
         Raises:
             SMTPException: The first failure, with the receipts of the whole batch in `receipts`.
             Exception: The same, where the first failure was a message that could not be built.
         """
-        receipts: list[Receipt] = []
-        client = self.connection or self._client()
-        lost: SMTPException | None = None
+        rules = self.rules
+        items = asked(email_messages or (), rules)
+        if commits.is_open(self.on_commit):
+            return commits.postpone(items, rules, self.deliver, self.on_commit)
+        self.deliver(items, rules)
+        report(items, rules)
+        return outcome(items, rules)
+
+    def deliver(self, items: list[Item], rules: Rules) -> None:
+        """Talk to the server about a batch: after the receivers were asked, before anybody is told."""
         try:
-            for message in list(email_messages or ()):
-                receipt = unsent(message, lost) if lost else self._send(client, message)
-                self._report(message, receipt)
-                receipts.append(receipt)
-                lost = lost or _without_session(receipt)
+            with self._lease() as client:
+                deliver(client, items, rules)
+        except BaseException as interruption:
+            # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
+            abandon(items, interruption, rules)
+            raise
+
+    @contextmanager
+    def _lease(self) -> Iterator[Client]:
+        if self.connection is not None:
+            # Threads may share a backend that is open.
+            with self._lock:
+                yield self.connection
+            return
+        client = self._client()
+        try:
+            yield client
         finally:
-            if client is not self.connection:
-                client.close()
-        errors = [receipt.error for receipt in receipts if receipt.error]
-        if errors and not self.fail_silently:
-            errors[0].receipts = tuple(receipts)  # type: ignore[attr-defined]  # ours have it, Django's get it
-            raise errors[0]
-        return sum(bool(receipt.accepted) for receipt in receipts)
+            client.close()
 
     def _client(self) -> Client:
         return Client(self.server, log_receipts=False)
-
-    def _send(self, client: Client, message: EmailMessage) -> Receipt:
-        try:
-            mail = mail_object(message)
-        except Exception as error:  # noqa: BLE001 - a template, a file, a subclass: anybody's code may run here
-            return unsent(message, error)
-        if mail is None:
-            return unsent(message, None)
-        try:
-            # Threads may share a backend that is open; nobody's receivers run under the lock.
-            with self._lock:
-                return client.send(mail)
-        except SMTPException as error:
-            return error.receipt or unsent(message, error)
-        except BaseException as interruption:
-            # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
-            if receipt := getattr(interruption, "receipt", None):
-                self._record(message, receipt)
-            raise
-
-    def _report(self, message: EmailMessage, receipt: Receipt) -> None:
-        self._record(message, receipt)
-        if receipt.results or receipt.error:
-            announce(type(self), message, receipt, self.alias)
-
-    def _record(self, message: EmailMessage, receipt: Receipt) -> None:
-        message.mailbridge_receipt = receipt  # type: ignore[attr-defined]  # ours to add
-        if receipt.results or receipt.error:
-            log_receipt(receipt, to=logger, extra={"alias": self.alias})
-
-
-def _without_session(receipt: Receipt) -> SMTPException | None:
-    """The error that no message of the batch would escape: no connection, no TLS, no login."""
-    error = receipt.error
-    if isinstance(error, SMTPException) and error.phase is not None and error.phase.opens_session:
-        return error
-    return None

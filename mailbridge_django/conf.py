@@ -1,63 +1,56 @@
-"""What the settings say, read strictly. The only module that says `settings`."""
+"""Where an option may stand, and which place wins. The only module that says `settings`."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from mailbridge import Secret, Server, SMTPInputError
+from mailbridge import Secret, Security, Server, SMTPInputError, parse_url
 
-# The options of Django's own backend, and the setting behind each where MAILERS is not used.
-DJANGO = {
-    "host": "EMAIL_HOST",
-    "port": "EMAIL_PORT",
-    "username": "EMAIL_HOST_USER",
-    "password": "EMAIL_HOST_PASSWORD",
-    "use_tls": "EMAIL_USE_TLS",
-    "use_ssl": "EMAIL_USE_SSL",
-    "timeout": "EMAIL_TIMEOUT",
-    "ssl_keyfile": "EMAIL_SSL_KEYFILE",
-    "ssl_certfile": "EMAIL_SSL_CERTFILE",
-}
-# Our own: constructor arguments, OPTIONS, and for all mailers the keys of the setting MAILBRIDGE.
-OURS = ("ca_file", "allow_plaintext_auth")
-_FILES = ("ssl_certfile", "ssl_keyfile", "ca_file")
+from .options import DJANGO, FILES, OURS, READERS, SYNONYMS, USUAL, read, sheltered
 
-# What comes from the environment is a string, and "False" is not true.
-_FLAGS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0", ""), False)
+# An option's place, for errors, and its value.
+Said = tuple[str, Any]
+Layer = dict[str, Said]
+
+# Where a constructor's argument comes from: from OPTIONS, or from a program.
+_PLACES = ("OPTIONS[{0!r}]", "{0}")
+_FLAGS = {"use_tls": Security.STARTTLS, "use_ssl": Security.IMPLICIT}
 
 
 def gather(alias: str | None, given: Mapping[str, object]) -> dict[str, Any]:
     """Complete a constructor's arguments from the settings.
 
-    An argument or one of OPTIONS comes first, then MAILBRIDGE, then EMAIL_*, which count only where
+    An argument or one of OPTIONS comes first, then MAILBRIDGE, then its `url`, then EMAIL_*, which count only where
     MAILERS is not used.
 
     Args:
         alias: The mailer's name in MAILERS, None where that is not used.
-        given: The arguments; None stands for one that was not given.
+        given: The arguments, secrets as a `Secret`; None stands for one that was not given.
 
     Returns:
-        A value for each option, the password as a `Secret`.
+        A value for each option; the password as a `Secret`, `url` as what it says beyond the options.
 
     Raises:
-        ImproperlyConfigured: A value that is wrong; InvalidMailer where there is an alias.
+        ImproperlyConfigured: A value that is wrong, or two that disagree; InvalidMailer where there is an alias.
+        ValueError: EMAIL_USE_TLS and EMAIL_USE_SSL together, as in Django.
     """
-    ours = _ours(alias)
-    if alias is not None and not given["host"]:
+    first, ours = _given(alias, given), _ours(alias)
+    url, rest = _url(alias, _best("url", first, ours), _best("security", first, ours))
+    layers = [first, ours, url, _django(alias, silent=bool(url))]
+    _agree(alias, layers)
+    if not any("host" in layer for layer in layers):
         raise wrong("OPTIONS must define 'host'.", alias)
-    found = {name: _value(alias, name, given[name], ours) for name in (*DJANGO, *OURS)}
+    found = {name: _best(name, *layers) or (_PLACES[alias is None].format(name), USUAL.get(name)) for name in READERS}
     options = {name: value for name, (_, value) in found.items()}
-    if options["ssl_keyfile"] and not options["ssl_certfile"]:
-        raise wrong(f"{found['ssl_keyfile'][0]} without {found['ssl_certfile'][0]}", alias)
-    if options["use_tls"] or options["use_ssl"]:
-        for name in _FILES:
-            _check_file(alias, *found[name])
+    options |= _protection(layers) | {"url": rest, "timeouts": _timeouts(layers)}
+    _check_files(alias, found, options)
+    if isinstance(options["on_commit"], str) and options["on_commit"] not in settings.DATABASES:
+        raise wrong(f"{found['on_commit'][0]} names no database of DATABASES: {options['on_commit']!r}", alias)
     return options
 
 
@@ -79,104 +72,169 @@ def exclusive(alias: str | None) -> Exception:
     return wrong("The 'use_ssl' and 'use_tls' OPTIONS are incompatible. Set at most one of them to True.", alias)
 
 
-def _ours(alias: str | None) -> Mapping[str, object]:
-    ours = getattr(settings, "MAILBRIDGE", {})
-    if not isinstance(ours, Mapping):
-        raise wrong(f"MAILBRIDGE is a dictionary, not {ours!r}", alias)
-    if unknown := [repr(key) for key in ours if key not in OURS]:
+def mailers() -> Mapping[str, Mapping[str, Any]]:
+    """The setting MAILERS; where it is not used, one mailer as EMAIL_BACKEND would make it."""
+    return getattr(settings, "MAILERS", None) or {}
+
+
+def uses_mailers() -> bool:
+    """MAILERS is defined, so that EMAIL_* count for nothing."""
+    return hasattr(settings, "MAILERS")
+
+
+def backend_path() -> str:
+    """The setting EMAIL_BACKEND, for a site without MAILERS."""
+    return str(settings.EMAIL_BACKEND)
+
+
+# The layers, best first.
+
+
+def _given(alias: str | None, given: Mapping[str, object]) -> Layer:
+    return _layer(alias, given, _PLACES[alias is None])
+
+
+def _ours(alias: str | None) -> Layer:
+    mapping = getattr(settings, "MAILBRIDGE", {})
+    values = sheltered(mapping) if isinstance(mapping, Mapping) else None
+    del mapping  # its url may hold a password
+    if values is None:
+        raise wrong("MAILBRIDGE is a dictionary", alias)
+    if unknown := [repr(key) for key in values if key not in OURS]:
         raise wrong(f"MAILBRIDGE has no key {', '.join(unknown)}; there are {', '.join(OURS)}", alias)
-    return ours
+    return _layer(alias, values, "MAILBRIDGE[{0!r}]")
 
 
-def _value(alias: str | None, name: str, given: object, ours: Mapping[str, object]) -> tuple[str, Any]:
-    """Where an option's value stands, and the value as it is read there."""
-    place, value = f"OPTIONS[{name!r}]" if alias is not None else name, given
-    if given is None and name in ours:
-        place, value = f"MAILBRIDGE[{name!r}]", ours[name]
-    # Django takes an empty host or port for one that was not given.
-    if alias is None and name in DJANGO and (given is None or (name in {"host", "port"} and not given)):
-        place = DJANGO[name]
-        value = getattr(settings, place)
+def _layer(alias: str | None, values: Mapping[str, object], place: str) -> Layer:
+    layer: Layer = {}
+    for name, value in values.items():
+        if value is None or _is_empty(name, value):
+            continue
+        said = place.format(name)
+        common = SYNONYMS.get(name, name)
+        if common in layer:
+            raise wrong(f"{layer[common][0]} and {said} are the same: leave one out", alias)
+        layer[common] = said, _read(alias, said, name, value)
+    return layer
+
+
+def _is_empty(name: str, value: object) -> bool:
+    """Django takes an empty host or port for one that was not given; so is a variable without a value."""
+    return not value if name in {"host", "port"} else name in OURS and value in ("", Secret(""))
+
+
+def _read(alias: str | None, place: str, name: str, value: object) -> Any:
     try:
-        return place, _READERS[name](value)
+        return read(name, value)
     except SMTPInputError as error:
         raise wrong(f"{place}: {error}", alias) from None
     except ValueError as error:
-        shown = "" if name == "password" else f", not {value!r}"
-        raise wrong(f"{place} is {error}{shown}", alias) from None
+        raise wrong(f"{place} {error}", alias) from None
 
 
-def _check_file(alias: str | None, place: str, name: str | None) -> None:
+def _url(alias: str | None, said: Said | None, security: Said | None) -> tuple[Layer, dict[str, Any]]:
+    """What a URL says: the options that it shares with the other places, and the rest."""
+    if said is None:
+        return {}, {}
+    place, url = said
     try:
-        if name:
-            Path(name).open("rb").close()
-    except (OSError, ValueError) as error:
-        raise wrong(f"{place} cannot be read: {error}", alias) from error
+        attributes = parse_url(url.reveal().decode(), security[1] if security else None)
+    except SMTPInputError as error:
+        raise wrong(f"{place}: {error.with_traceback(None)}", alias) from None
+    names = {SYNONYMS.get(name, name): name for name in attributes if name in READERS}
+    layer = {common: (place, attributes.pop(name)) for common, name in names.items()}
+    # A unix socket has neither: nobody else may say them.
+    return {"host": (place, ""), "port": (place, 0)} | layer, attributes
 
 
-def _host(value: object) -> str:
-    host = _text(value)
-    if not host:
-        raise ValueError("a host name or an address")
-    return Server(host).host
+def _django(alias: str | None, *, silent: bool) -> Layer:
+    """EMAIL_*. Where a URL is given, their defaults are silent."""
+    if alias is not None:
+        return {}
+    return {
+        name: (setting, _read(alias, setting, name, getattr(settings, setting)))
+        for name, setting in DJANGO.items()
+        if not silent or settings.is_overridden(setting)
+    }
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError("a string")
-    return value
+def _best(name: str, *layers: Layer) -> Said | None:
+    common = SYNONYMS.get(name, name)
+    return next((layer[common] for layer in layers if common in layer), None)
 
 
-def _secret(value: object) -> Secret:
-    return value if isinstance(value, Secret) else Secret(_text(value))
+# What the places say together.
 
 
-def _flag(value: object) -> bool:
-    found = _FLAGS.get(str(value or "").strip().lower())
-    if found is None:
-        raise ValueError("True or False")
+def _agree(alias: str | None, layers: list[Layer]) -> None:
+    """Two places that name different hosts or different security are a mistake, whichever would win."""
+    first, _, url, django = layers
+    if all(said and said[1] for said in (_best(name, *layers) for name in _FLAGS)):
+        raise exclusive(alias)
+    if "url" in first or "security" in first:
+        django = {}  # an argument takes the place of EMAIL_*, as in Django
+    if url:
+        _same(alias, [layer["host"] for layer in (first, url, django) if "host" in layer])
+    modes = [(place, Security(mode)) for place, mode in _modes(layers)]
+    _same(alias, modes)
+    for name, mode in _FLAGS.items():
+        for layer in (first, django):
+            if name in layer and (layer is first or settings.is_overridden(DJANGO[name])):
+                _same(alias, [layer[name], *((place, said is mode) for place, said in modes)])
+
+
+def _modes(layers: list[Layer]) -> list[Said]:
+    """Where security is said by its name: by the option, and by the URL."""
+    first, ours, url, _ = layers
+    return [said for said in (_best("security", first, ours), _best("security", url)) if said]
+
+
+def _same(alias: str | None, said: list[Said]) -> None:
+    for place, value in said[1:]:
+        if value != said[0][1]:
+            raise wrong(f"{said[0][0]} and {place} disagree: leave one out", alias)
+
+
+def _protection(layers: list[Layer]) -> dict[str, Any]:
+    """The two flags of Django, and what is done where neither is set: opportunistic TLS, or nothing."""
+    if modes := _modes(layers):
+        mode = Security(modes[0][1])
+        plain = mode if mode is Security.OPPORTUNISTIC else Security.NONE
+        return {"use_tls": mode is Security.STARTTLS, "use_ssl": mode is Security.IMPLICIT, "security": plain}
+    flags = {name: bool((_best(name, *layers) or ("", False))[1]) for name in _FLAGS}
+    if not any(flags.values()) and _asks_for_tls(layers):
+        flags["use_tls"] = True
+    return {**flags, "security": Security.NONE}
+
+
+def _asks_for_tls(layers: list[Layer]) -> bool:
+    """A URL that leaves security open asks for STARTTLS, unless the host is this machine or `use_tls` says no."""
+    url = layers[2]
+    if not url or _best("use_tls", *layers):
+        return False
+    return not Server(url["host"][1], security=Security.NONE).may_log_in_plainly
+
+
+def _timeouts(layers: list[Layer]) -> dict[str, float]:
+    """Seconds by the names of `Timeouts`. `timeout`, Django's one for all, leaves `deadline` alone."""
+    found: dict[str, float] = {}
+    for layer in reversed(layers):
+        if layer.get("timeout", ("", None))[1]:
+            found = {name: seconds for name, seconds in found.items() if name == "send"}
+        found |= layer.get("timeouts", ("", {}))[1]
+        if "deadline" in layer:
+            found["send"] = layer["deadline"][1]
     return found
 
 
-def _port(value: object) -> int:
-    text = str(value or 0)
-    if not (text.isascii() and text.isdigit()) or int(text) > 65_535:
-        raise ValueError("a port, a number from 1 to 65535")
-    return int(text)
-
-
-def _seconds(value: object) -> float | None:
-    if value is None or value == "":
-        return None
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ValueError("a positive number of seconds")
-    return seconds
-
-
-def _file(value: object) -> str | None:
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str | os.PathLike):
-        raise ValueError("the path of a file")
-    return os.fspath(value)
-
-
-_READERS: dict[str, Callable[[object], object]] = {
-    "host": _host,
-    "port": _port,
-    "username": _text,
-    "password": _secret,
-    "use_tls": _flag,
-    "use_ssl": _flag,
-    "timeout": _seconds,
-    "ssl_keyfile": _file,
-    "ssl_certfile": _file,
-    "ca_file": _file,
-    "allow_plaintext_auth": _flag,
-}
+def _check_files(alias: str | None, found: Mapping[str, Said], options: Mapping[str, Any]) -> None:
+    if options["ssl_keyfile"] and not options["ssl_certfile"]:
+        raise wrong(f"{found['ssl_keyfile'][0]} without {found['ssl_certfile'][0]}", alias)
+    if not options["use_tls"] and not options["use_ssl"]:
+        return
+    for name in FILES:
+        try:
+            if options[name]:
+                Path(options[name]).open("rb").close()
+        except (OSError, ValueError) as error:
+            raise wrong(f"{found[name][0]} cannot be read: {error}", alias) from error

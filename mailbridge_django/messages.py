@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import email.policy
+from dataclasses import replace
 from email.message import Message
 from typing import Any
 
@@ -11,7 +12,18 @@ import django
 from django.core.mail import EmailMessage
 from django.utils.encoding import force_str
 
-from mailbridge import MailObject, Receipt, RecipientResult, SMTPInputError, State, with_a_labels
+from mailbridge import (
+    ORIGINAL_RECIPIENTS,
+    MailObject,
+    Receipt,
+    RecipientResult,
+    SMTPInputError,
+    Staged,
+    Staging,
+    State,
+    parse_address,
+    with_a_labels,
+)
 
 # The attributes that Django writes addresses from.
 _ADDRESSES = ("from_email", "to", "cc", "reply_to")
@@ -35,6 +47,27 @@ def mail_object(message: EmailMessage) -> MailObject | None:
     if not sender.strip():
         raise SMTPInputError('from_email is empty; "<>" is the null sender')
     return MailObject(_rendered(message), sender, recipients)
+
+
+def staged(mail: MailObject, staging: Staging) -> tuple[MailObject, Staged]:
+    """The same mail for those who may get it, and a header that says for whom it was meant."""
+    decided = staging.apply(mail.recipients or ())
+    if decided.original is None or not isinstance(mail.content, Message):
+        return mail, decided
+    del mail.content[ORIGINAL_RECIPIENTS]
+    mail.content[ORIGINAL_RECIPIENTS] = decided.original
+    return replace(mail, recipients=decided.recipients), decided
+
+
+def frozen(mail: MailObject) -> MailObject:
+    """The same mail, which no later change of the message reaches; its addresses are checked.
+
+    Raises:
+        SMTPInputError: An address is none.
+    """
+    for address in (*filter(None, [mail.sender and mail.sender.replace("<>", "")]), *(mail.recipients or ())):
+        parse_address(address)
+    return replace(mail, content=copy.deepcopy(mail.content))
 
 
 def _rendered(message: EmailMessage) -> Message:

@@ -1,7 +1,8 @@
 """What a site can hear about its mail.
 
-Each signal is sent after the message was, by `send_robust`: a receiver that fails is logged by
-Django and changes nothing. `sender` is the backend's class, and the arguments are always
+`message_sending` comes first, with `message` and `alias`: its receivers may change the message, or raise
+`CancelSend`. Each of the others is sent after the whole batch was. A receiver that fails is logged by Django and
+changes nothing. `sender` is the backend's class, and the arguments of the others are always
 
 - `message`: the `django.core.mail.EmailMessage`;
 - `receipt`: its `mailbridge.Receipt`, also at `message.mailbridge_receipt`;
@@ -20,6 +21,11 @@ from django.dispatch import Signal
 
 from mailbridge import Receipt
 
+
+class CancelSend(Exception):  # noqa: N818 - it is no error: a receiver says what is to be done
+    """Raised by a receiver of `message_sending`: do not send this message."""
+
+
 _complaining: ContextVar[bool] = ContextVar("mailbridge_complaining", default=False)
 
 
@@ -31,12 +37,17 @@ class MailSignal(Signal):
     """
 
     def _log_robust_failure(self, receiver: Callable[..., Any], err: Exception) -> None:
+        if isinstance(err, CancelSend) and self is message_sending:
+            return
         token = _complaining.set(True)
         try:
             super()._log_robust_failure(receiver, err)  # type: ignore[misc]  # the stubs leave Django's hook out
         finally:
             _complaining.reset(token)
 
+
+message_sending = MailSignal()
+"""The message is about to be sent: it may still be changed, or cancelled."""
 
 message_sent = MailSignal()
 """The server took responsibility for the message, for at least one recipient."""
@@ -49,6 +60,23 @@ message_failed = MailSignal()
 
 outcome_unknown = MailSignal()
 """The connection was lost when the content was on its way: sending again may deliver twice."""
+
+
+def cancelled(sender: type, message: EmailMessage, alias: str | None) -> CancelSend | None:
+    """Ask the receivers of `message_sending`. All of them are asked, whatever the first one says.
+
+    Args:
+        sender: The backend's class.
+        message: The message; receivers may change it.
+        alias: The mailer's name in MAILERS, if it has one.
+
+    Returns:
+        The wish of the first one that wants nothing to be sent.
+    """
+    if _complaining.get():
+        return None
+    answers = message_sending.send_robust(sender, message=message, alias=alias)
+    return next((answer for _, answer in answers if isinstance(answer, CancelSend)), None)
 
 
 def announce(sender: type, message: EmailMessage, receipt: Receipt, alias: str | None) -> None:

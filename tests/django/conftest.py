@@ -17,6 +17,7 @@ if not site_settings.configured:
         ADMINS=["root@example.com"] if django.VERSION >= (6, 0) else [("Root", "root@example.com")],
         SECRET_KEY="tests",
         USE_TZ=True,
+        DATABASES={name: {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"} for name in ("default", "other")},
         # Where MAILERS is defined EMAIL_* are not to be touched, not even by Django's own test set-up.
         **({"MAILERS": {"default": {"BACKEND": "mailbridge_django.Backend"}}} if HAS_MAILERS else {}),
     )

@@ -66,4 +66,4 @@ def test_a_receiver_that_sends(site: Site, server: ScriptedServer) -> None:
             assert backend.send_messages(mails("bob@example.org", "eve@example.org")) == 2
     finally:
         message_sent.disconnect(echo)
-    assert [m.recipients[0][:4] for m in server.messages] == ["bob@", "copy", "eve@"]
+    assert [m.recipients[0][:4] for m in server.messages] == ["bob@", "eve@", "copy"]
