@@ -1,0 +1,1 @@
+"""Commands of manage.py, where INSTALLED_APPS has "mailbridge_django"."""
