@@ -48,10 +48,10 @@ def diagnose(server: Server, *, to: str | None = None, sender: str | None = None
         try:
             connection.open(deadline)
             _ask_about(envelope, connection, deadline)
-            connection.leave()
+            connection.record.leave()
         except SMTPException as error:
-            connection.fail(error, explain(error, server, deadline))
-        steps = tuple(connection.steps)
+            connection.record.fail(error, explain(error, server, deadline))
+        steps = tuple(connection.record.steps)
     diagnosis = Diagnosis(connection.endpoint.place, str(server.security), steps)
     if to is None or not diagnosis.ok:
         return diagnosis
@@ -105,7 +105,7 @@ def _accepted(connection: WatchedConnection, command: commands.Command, deadline
     except SMTPResponseException as error:
         if named or not findings.is_about_the_address(error):
             raise
-        connection.warn(findings.complaint(error, connection.server))
+        connection.record.warn(findings.complaint(error, connection.server))
         return False
     return True
 

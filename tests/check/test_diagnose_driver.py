@@ -95,6 +95,7 @@ def test_lmtp_on_a_unix_socket() -> None:
 
         assert (names(diagnosis), diagnosis.ok) == (["CONNECT", "GREETING", "EHLO", *ASKED], True)
         assert (diagnosis.server, step(diagnosis, "CONNECT").facts["address"]) == (server.path, server.path)
+        assert dict(step(diagnosis, "GREETING").facts) == {"reply": "220 scripted.test LMTP"}
 
 
 def test_a_message_is_sent_where_somebody_asks_for_it() -> None:

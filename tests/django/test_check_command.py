@@ -77,6 +77,16 @@ def test_no_address(site: Site, server: ScriptedServer) -> None:
     assert "'no address'" in said
 
 
+@pytest.mark.parametrize("staging", [{"redirect_to": "qa@example.com"}, {"allow_domains": "example.com"}])
+def test_staging_holds_for_the_test_message(site: Site, server: ScriptedServer, staging: dict[str, str]) -> None:
+    """Status 2 with --to; without it the check says what it can."""
+    site.use(server, **staging)
+
+    assert failure("--to", "bob@example.org") == (2, "redirect_to or allow_domains keeps mail for bob@example.org here")
+    assert server.connections == []
+    assert run().endswith(": all well\n")
+
+
 def test_another_backend(settings: Any) -> None:
     """Status 2: there is nothing of ours to check."""
     locmem = "django.core.mail.backends.locmem.EmailBackend"
