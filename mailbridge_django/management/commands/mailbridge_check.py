@@ -9,6 +9,7 @@ from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from mailbridge import printable
 from mailbridge.check import Diagnosis, diagnose
 
 from ...backends import Backend
