@@ -120,4 +120,5 @@ def _protection(tls: TLSInfo) -> Facts:
     days = findings.days_left(tls)
     if tls.expires is None or days is None:
         return facts
-    return facts | {"names": [printable(name) for name in tls.names], "expires": tls.expires.isoformat(), "days": days}
+    names = [printable(name) for name in tls.names]
+    return facts | {"names": names, "expires": tls.expires.date().isoformat(), "days": days}
