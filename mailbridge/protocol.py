@@ -95,12 +95,11 @@ class SMTPProtocol:
         self._behind_dismissal: tuple[Exchange, ...] = ()
         self._ended_cleanly = False
         self._open, self._between = False, State.NEW
-        self._accepted = self._mails = self._resets = 0
+        self._accepted = self._mails = self._resets = self._chunk = 0
         self._senders: set[Address | None] = set()
         self._replies = ReplyBuffer()
         self._stuffer = DotStuffer()
         self._content_of: Exchange | None = None
-        self._chunk = 0
         self._chunk_of: Exchange | None = None
         self._out = SendBuffer()
 
@@ -149,7 +148,7 @@ class SMTPProtocol:
         """The step that is waited for, for the error that may end it."""
         if self._outstanding:
             return self._outstanding[0].command.phase
-        return Phase.CONTENT if self.state is State.CONTENT else None
+        return Phase.CONTENT if self._content_of else None
 
     @property
     def awaits_content_reply(self) -> bool:
@@ -208,6 +207,7 @@ class SMTPProtocol:
         return exchange
 
     def _begin_chunk(self, command: commands.Bdat, exchange: Exchange) -> None:
+        self._content_of = exchange
         if command.last:
             self.state = State.READY
         if command.size:
@@ -384,7 +384,7 @@ class SMTPProtocol:
         elif isinstance(command, commands.Data) and reply.intermediate:
             self.state, self._stuffer, self._content_of = State.CONTENT, DotStuffer(), exchange
         elif not self._outstanding and self.state is not State.CHUNKS:
-            self.state = State.TRANSACTION if self._open else self._between
+            self.state, self._content_of = (State.TRANSACTION if self._open else self._between), None
 
     def _dismissed(self, reply: Reply, phase: Phase | None = None) -> None:
         """RFC 5321 section 3.8: after a 421 nothing more is written, and the client closes."""

@@ -10,6 +10,7 @@ from mailbridge.facts import Phase
 from mailbridge.protocol import SMTPProtocol, State
 from mailbridge.replies import Reply
 from tests.core.dialogue import BYE, CONTENT, DATA, GO, MAIL, NO, OK, letter, rcpt, ready, sent
+from tests.core.states import in_state
 
 ANN = parse("ann@x")
 
@@ -218,6 +219,16 @@ def test_the_end_says_what_was_waited_for() -> None:
 
     error = smtp.ending()
     assert (error.phase, error.reply) == (Phase.RCPT, None)
+
+
+@pytest.mark.parametrize("state", [State.CONTENT, State.CHUNKS])
+def test_the_end_in_the_middle_of_the_content_says_so(state: State) -> None:
+    """Between two chunks and before the dot nothing is waited for, and still it is the content that broke off."""
+    smtp = in_state(state)
+    assert smtp.phase is Phase.CONTENT
+
+    smtp.connection_lost()
+    assert smtp.ending().phase is Phase.CONTENT
 
 
 def test_a_violation_closes_and_keeps_what_was_answered_before() -> None:
