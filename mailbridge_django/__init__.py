@@ -5,6 +5,7 @@ Each message has its receipt afterwards, `message.mailbridge_receipt`, and the s
 `mailbridge_django.signals` tell what became of it.
 """
 
+from .asend import asend_mail, asend_messages
 from .backends import Backend
 
-__all__ = ["Backend"]
+__all__ = ["Backend", "asend_mail", "asend_messages"]

@@ -1,6 +1,9 @@
 """The app. Sending works without it in INSTALLED_APPS."""
 
 from django.apps import AppConfig
+from django.core.checks import register
+
+from .checks import check_mailers
 
 
 class MailbridgeConfig(AppConfig):
@@ -8,3 +11,7 @@ class MailbridgeConfig(AppConfig):
 
     name = "mailbridge_django"
     verbose_name = "Mail"
+
+    def ready(self) -> None:
+        """Register the checks."""
+        register(check_mailers, "mail")

@@ -254,15 +254,27 @@ class Backend(BaseEmailBackend):
             Exception: The same, where the first failure was a message that could not be built.
         """
         rules = self.rules
-        items = asked(email_messages or (), rules)
-        if commits.is_open(self.on_commit):
-            return commits.postpone(items, rules, self.deliver, self.on_commit)
+        items, waiting = self.begin(email_messages, rules)
         self.deliver(items, rules)
         report(items, rules)
-        return outcome(items, rules)
+        return outcome(items, rules) + waiting
+
+    def begin(self, messages: Iterable[EmailMessage] | None, rules: Rules) -> tuple[list[Item], int]:
+        """Ask the receivers, and put off until the commit what has to wait for it.
+
+        Returns:
+            What is to be delivered and reported now, and how many messages wait.
+        """
+        items = asked(messages or (), rules)
+        if not commits.is_open(self.on_commit):
+            return items, 0
+        waiting = commits.postpone(items, rules, self.deliver, self.on_commit)
+        return [item for item in items if item not in waiting], len(waiting)
 
     def deliver(self, items: list[Item], rules: Rules) -> None:
         """Talk to the server about a batch: after the receivers were asked, before anybody is told."""
+        if all(item.receipt for item in items):
+            return
         try:
             with self._lease() as client:
                 deliver(client, items, rules)

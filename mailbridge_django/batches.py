@@ -48,7 +48,7 @@ class Rules:
     fail_silently: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Item:
     """One message of a batch, with its receipt as soon as there is one."""
 

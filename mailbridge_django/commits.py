@@ -7,7 +7,7 @@ from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from .batches import Item, Rules, outcome, report
+from .batches import Item, Rules, report
 
 Deliver = Callable[[list[Item], Rules], None]
 
@@ -17,29 +17,24 @@ def is_open(on_commit: bool | str) -> bool:
     return bool(on_commit) and transaction.get_connection(_database(on_commit)).in_atomic_block
 
 
-def postpone(items: list[Item], rules: Rules, deliver: Deliver, on_commit: bool | str) -> int:
+def postpone(items: list[Item], rules: Rules, deliver: Deliver, on_commit: bool | str) -> list[Item]:
     """Render a batch now and send it after the commit.
 
-    What cannot be rendered fails now. All else goes to receipt, signal and log when the time comes, never to the
-    code that commits: its data is in the database by then.
+    What cannot be rendered has its receipt now. All else goes to receipt, signal and log when the time comes, never to
+    the code that commits: its data is in the database by then.
 
     Returns:
-        How many messages will be sent.
-
-    Raises:
-        Exception: The first message that cannot be sent.
+        The messages that wait for the commit.
     """
     for item in items:
         item.render(rules.staging, freeze=True)
     waiting = [item for item in items if item.receipt is None]
-    done = [item for item in items if item.receipt is not None]
     for item in waiting:
         item.message.mailbridge_receipt = None  # type: ignore[attr-defined]  # ours to add
     if waiting:
         hook = partial(_send, waiting, rules, deliver)
         transaction.on_commit(hook, using=_database(on_commit), robust=True)
-    report(done, rules)
-    return outcome(done, rules) + len(waiting)
+    return waiting
 
 
 def _database(on_commit: bool | str) -> str:

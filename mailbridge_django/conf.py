@@ -54,37 +54,48 @@ def gather(alias: str | None, given: Mapping[str, object]) -> dict[str, Any]:
     return options
 
 
-def wrong(text: str, alias: str | None) -> ImproperlyConfigured:
-    """The error for a wrong setting; it names the mailer where there is one."""
+def wrong(text: str, alias: str | None, *, check: str = "mailbridge.E001") -> ImproperlyConfigured:
+    """The error for a wrong setting; it names the mailer where there is one, and the check that reports it."""
     if alias is None:
-        return ImproperlyConfigured(text)
-    from django.core.mail import InvalidMailer  # noqa: PLC0415  # Django 6.1, where aliases come from
+        error = ImproperlyConfigured(text)
+    else:
+        from django.core.mail import InvalidMailer  # noqa: PLC0415  # Django 6.1, where aliases come from
 
-    return InvalidMailer(text, alias=alias)
+        error = InvalidMailer(text, alias=alias)
+    error.check = check  # type: ignore[attr-defined]  # ours to add
+    return error
 
 
 def exclusive(alias: str | None) -> Exception:
     """The error for TLS and SSL at once, in Django's words."""
+    if alias is not None:
+        text = "The 'use_ssl' and 'use_tls' OPTIONS are incompatible. Set at most one of them to True."
+        return wrong(text, alias, check="mailbridge.E002")
+    error = ValueError("EMAIL_USE_TLS/EMAIL_USE_SSL are mutually exclusive, so only set one of those settings to True.")
+    error.check = "mailbridge.E002"  # type: ignore[attr-defined]  # as above
+    return error
+
+
+def aliases() -> list[str | None]:
+    """The names of all mailers; None stands for the one that EMAIL_BACKEND makes."""
+    return list(settings.MAILERS) if hasattr(settings, "MAILERS") else [None]
+
+
+def backend_path(alias: str | None) -> str:
+    """The dotted path of a mailer's backend."""
     if alias is None:
-        return ValueError(
-            "EMAIL_USE_TLS/EMAIL_USE_SSL are mutually exclusive, so only set one of those settings to True."
-        )
-    return wrong("The 'use_ssl' and 'use_tls' OPTIONS are incompatible. Set at most one of them to True.", alias)
+        return str(settings.EMAIL_BACKEND)
+    return str(settings.MAILERS[alias].get("BACKEND", ""))
 
 
-def mailers() -> Mapping[str, Mapping[str, Any]]:
-    """The setting MAILERS; where it is not used, one mailer as EMAIL_BACKEND would make it."""
-    return getattr(settings, "MAILERS", None) or {}
+def options(alias: str | None) -> dict[str, Any]:
+    """The OPTIONS of a mailer."""
+    return {} if alias is None else dict(settings.MAILERS[alias].get("OPTIONS", {}))
 
 
-def uses_mailers() -> bool:
-    """MAILERS is defined, so that EMAIL_* count for nothing."""
-    return hasattr(settings, "MAILERS")
-
-
-def backend_path() -> str:
-    """The setting EMAIL_BACKEND, for a site without MAILERS."""
-    return str(settings.EMAIL_BACKEND)
+def said(name: str, options: Mapping[str, Any]) -> Any:
+    """An option of ours as it is written: in OPTIONS, else in MAILBRIDGE."""
+    return options.get(name) or getattr(settings, "MAILBRIDGE", {}).get(name)
 
 
 # The layers, best first.
@@ -192,7 +203,7 @@ def _modes(layers: list[Layer]) -> list[Said]:
 def _same(alias: str | None, said: list[Said]) -> None:
     for place, value in said[1:]:
         if value != said[0][1]:
-            raise wrong(f"{said[0][0]} and {place} disagree: leave one out", alias)
+            raise wrong(f"{said[0][0]} and {place} disagree: leave one out", alias, check="mailbridge.E003")
 
 
 def _protection(layers: list[Layer]) -> dict[str, Any]:

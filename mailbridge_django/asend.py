@@ -1,0 +1,124 @@
+"""Mail from async code: the steps of `send_messages`, with the wait for the server in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core import mail
+from django.core.mail import EmailMessage, EmailMultiAlternatives
+
+from .backends import Backend
+from .batches import Item, Rules, abandon, outcome, report
+
+
+async def asend_mail(
+    subject: str,
+    message: str,
+    from_email: str | None,
+    recipient_list: Iterable[str],
+    *,
+    html_message: str | None = None,
+    using: str | None = None,
+    fail_silently: bool = False,
+) -> int:
+    """Send one message, as Django's `send_mail` does.
+
+    Args:
+        subject: Its subject.
+        message: Its text.
+        from_email: Its sender; None for DEFAULT_FROM_EMAIL.
+        recipient_list: Who gets it, all in To.
+        html_message: The same text as HTML.
+        using: A mailer of MAILERS; None for the default one.
+        fail_silently: Raise nothing of the send.
+
+    Returns:
+        1 where somebody accepted it, else 0.
+
+    Raises:
+        SMTPException: It failed.
+    """
+    built = EmailMultiAlternatives(subject, message, from_email, list(recipient_list))
+    if html_message:
+        built.attach_alternative(html_message, "text/html")
+    return await asend_messages([built], using=using, fail_silently=fail_silently)
+
+
+async def asend_messages(
+    messages: Iterable[EmailMessage], *, using: str | None = None, fail_silently: bool = False
+) -> int:
+    """Send a batch with the signals, receipts and errors of `Backend.send_messages`.
+
+    Receivers run where Django runs all sync code of an async view. A backend that is not ours is called there too.
+
+    Args:
+        messages: The batch.
+        using: A mailer of MAILERS; None for the default one.
+        fail_silently: Raise nothing of the send.
+
+    Returns:
+        How many messages were accepted, each for at least one recipient.
+
+    Raises:
+        SMTPException: The first failure, with the receipts of the whole batch in `receipts`.
+    """
+    backend = await sync_to_async(_backend)(using, fail_silently)
+    if not isinstance(backend, Backend):
+        return int(await sync_to_async(backend.send_messages)(list(messages)) or 0)
+    rules = backend.rules
+    items, waiting = await sync_to_async(backend.begin)(messages, rules)
+    await _deliver(backend, items, rules)
+    await sync_to_async(report)(items, rules)
+    return outcome(items, rules) + waiting
+
+
+def _backend(using: str | None, fail_silently: bool) -> Any:
+    # `mailers` came with Django 6.1, which warns where `get_connection` is called.
+    if hasattr(mail, "mailers"):
+        backend = mail.mailers.default if using is None else mail.mailers[using]
+    elif using is None:
+        backend = mail.get_connection()
+    else:
+        raise TypeError("using names a mailer of MAILERS, which came with Django 6.1")
+    if fail_silently:
+        backend.fail_silently = True
+    return backend
+
+
+async def _deliver(backend: Backend, items: list[Item], rules: Rules) -> None:
+    """Wait for the server in a worker thread. The pool for asyncio belongs here, for loops that live on."""
+    if all(item.receipt for item in items):
+        return
+    work = _Work(backend, items, rules)
+    try:
+        await asyncio.to_thread(work.run)
+    except asyncio.CancelledError as cancellation:
+        work.leave(cancellation)
+        raise
+
+
+class _Work:
+    """A delivery in a thread. A task that is cancelled leaves it behind, and whoever is last writes the records."""
+
+    def __init__(self, backend: Backend, items: list[Item], rules: Rules) -> None:
+        self._backend, self._items, self._rules = backend, items, rules
+        self._lock = threading.Lock()
+        self._finished = False
+        self._left: BaseException | None = None
+
+    def run(self) -> None:
+        self._backend.deliver(self._items, self._rules)
+        with self._lock:
+            self._finished, left = True, self._left
+        if left:
+            abandon(self._items, left, self._rules)
+
+    def leave(self, cancellation: BaseException) -> None:
+        with self._lock:
+            self._left, finished = cancellation, self._finished
+        if finished:
+            abandon(self._items, cancellation, self._rules)
