@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from mailbridge import Secret, Security, Server, SMTPInputError, parse_url
 
-from .options import DJANGO, FILES, OURS, READERS, SYNONYMS, USUAL, read, sheltered
+from .options import DJANGO, FILES, MESSAGES, OURS, READERS, SYNONYMS, USUAL, read, sheltered
 
 # An option's place, for errors, and its value.
 Said = tuple[str, Any]
@@ -20,6 +20,7 @@ Layer = dict[str, Said]
 # Where a constructor's argument comes from: from OPTIONS, or from a program.
 _PLACES = ("OPTIONS[{0!r}]", "{0}")
 _FLAGS = {"use_tls": Security.STARTTLS, "use_ssl": Security.IMPLICIT}
+_MODES = {DJANGO[name]: mode for name, mode in _FLAGS.items()}
 
 
 def gather(alias: str | None, given: Mapping[str, object]) -> dict[str, Any]:
@@ -96,6 +97,33 @@ def options(alias: str | None) -> dict[str, Any]:
 def said(name: str, options: Mapping[str, Any]) -> Any:
     """An option of ours as it is written: in OPTIONS, else in MAILBRIDGE."""
     return options.get(name) or getattr(settings, "MAILBRIDGE", {}).get(name)
+
+
+def redirected(url: str) -> dict[str, Any]:
+    """Settings that send all mail to one server, for tests, and keep what the site says about messages."""
+    kept = {name: value for name, value in getattr(settings, "MAILBRIDGE", {}).items() if name in MESSAGES}
+    path = "mailbridge_django.Backend"
+    if not hasattr(settings, "MAILERS"):
+        nobody = {
+            "EMAIL_HOST_USER": "",
+            "EMAIL_HOST_PASSWORD": "",
+            "EMAIL_SSL_KEYFILE": None,
+            "EMAIL_SSL_CERTFILE": None,
+        }
+        found = parse_url(url)
+        modes = {setting: found.get("security") == mode for setting, mode in _MODES.items()}
+        return {
+            "EMAIL_BACKEND": path,
+            "MAILBRIDGE": {**kept, "url": url},
+            **nobody,
+            "EMAIL_HOST": found["host"],
+            **modes,
+        }
+    mailers = {
+        alias: {"BACKEND": path, "OPTIONS": {name: value for name, value in options(alias).items() if name in MESSAGES}}
+        for alias in settings.MAILERS
+    }
+    return {"MAILERS": mailers, "MAILBRIDGE": {**kept, "url": url}}
 
 
 # The layers, best first.

@@ -181,6 +181,8 @@ READERS: dict[str, Callable[[object], Any]] = {
 }
 # Our own: constructor arguments, OPTIONS, and for all mailers the keys of the setting MAILBRIDGE.
 OURS = tuple(name for name in READERS if name not in DJANGO)
+# Those about messages; the others are about servers and connections.
+MESSAGES = ("on_partial", "on_commit", "log_addresses", "redirect_to", "allow_domains")
 # What holds where nobody says anything. An option that is not here is None, and left to the core.
 USUAL: dict[str, Any] = {
     "host": "",
