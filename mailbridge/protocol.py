@@ -187,9 +187,8 @@ class SMTPProtocol:
             SMTPInputError: See `commands.line`; nothing was queued.
         """
         if self.state is State.CLOSED or self.dismissal:
-            raise self.ending()
-        allowed = ALLOWED.get(self.state, frozenset())
-        if type(command) not in allowed or not self.free_for(command) or self._chunk:
+            raise self.ending(command.phase)
+        if type(command) not in ALLOWED.get(self.state, ()) or not self.free_for(command) or self._chunk:
             raise RuntimeError(f"{type(command).__name__} may not be sent in state {self.state.name}")
         exchange = Exchange(command)
         if isinstance(command, commands.EndOfData):
@@ -291,9 +290,10 @@ class SMTPProtocol:
         self._ended_cleanly = False
         self.state = State.CLOSED
 
-    def ending(self) -> SMTPException:
-        """The error that says why nothing more will come."""
-        error = SMTPServerDisconnected("the server closed the connection", phase=self._dismissed_at or self.phase)
+    def ending(self, step: Phase | None = None) -> SMTPException:
+        """The error that says why nothing more will come, or why this next step cannot be taken."""
+        phase = self._dismissed_at or self.phase or step
+        error = SMTPServerDisconnected("the server closed the connection", phase=phase)
         error.reply = self.dismissal
         return error
 

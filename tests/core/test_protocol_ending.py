@@ -221,6 +221,17 @@ def test_the_end_says_what_was_waited_for() -> None:
     assert (error.phase, error.reply) == (Phase.RCPT, None)
 
 
+@pytest.mark.parametrize("unasked", [BYE, b""])
+def test_an_end_between_two_messages_keeps_the_next_step(unasked: bytes) -> None:
+    """Nothing was waited for: what could not be said any more is where it went wrong."""
+    smtp = ready()
+    smtp.receive_data(unasked)
+
+    with pytest.raises(SMTPServerDisconnected) as caught:
+        smtp.send(commands.Mail(ANN))
+    assert caught.value.phase is Phase.MAIL
+
+
 @pytest.mark.parametrize("state", [State.CONTENT, State.CHUNKS])
 def test_the_end_in_the_middle_of_the_content_says_so(state: State) -> None:
     """Between two chunks and before the dot nothing is waited for, and still it is the content that broke off."""
