@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -48,6 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _url(given: str | None) -> str:
+    url = given or os.environ.get(URL)
+    if not url:
+        raise SMTPInputError(f"no server: give its URL, or set {URL}")
+    return url
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check a server; print what was found.
 
@@ -59,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     try:
-        server = Server.from_url(given.url or os.environ.get(URL, ""))
+        server = Server.from_url(_url(given.url))
         diagnosis = diagnose(server, to=given.to, sender=given.sender)
     except SMTPInputError as error:
         sys.stderr.write(f"python -m mailbridge check: {error}\n")
@@ -70,4 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or a log that knows only ASCII shows the rest escaped.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

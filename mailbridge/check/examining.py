@@ -11,6 +11,7 @@ from .. import commands
 from ..addresses import Address, parse
 from ..conversations import ask
 from ..errors import SMTPException, SMTPInputError, SMTPResponseException
+from ..facts import Phase
 from ..receipts import Receipt
 from ..server import Server
 from ..sync.client import Client
@@ -50,7 +51,8 @@ def diagnose(server: Server, *, to: str | None = None, sender: str | None = None
             _ask_about(envelope, connection, deadline)
             connection.record.leave()
         except SMTPException as error:
-            connection.record.fail(error, explain(error, server, deadline))
+            repeated = error.phase is Phase.AUTH and connection.listener.repeats_secrets
+            connection.record.fail(error, findings.REPEATED if repeated else explain(error, server, deadline))
         steps = tuple(connection.record.steps)
     diagnosis = Diagnosis(connection.endpoint.place, str(server.security), steps)
     if to is None or not diagnosis.ok:
@@ -72,7 +74,7 @@ class _Envelope:
     def of(cls, server: Server, to: str | None, sender: str | None) -> _Envelope:
         recipient = parse(to) if to is not None else None
         path = _path(sender) if sender is not None else _user(server) or recipient
-        return cls(path, recipient or path or POSTMASTER, (sender or to) is not None, to is not None)
+        return cls(path, recipient or path or POSTMASTER, sender is not None or to is not None, to is not None)
 
     @property
     def needs_utf8(self) -> bool:

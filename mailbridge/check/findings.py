@@ -18,7 +18,10 @@ from ..tls import TLSInfo
 EXPIRY = 14
 # RFC 4954 section 6: a login is required; RFC 3207 section 4: STARTTLS is.
 _REQUIRED = 530
+# RFC 5321 section 3.8: the server will not go on, whatever is said.
+_CLOSING = 421
 
+REPEATED = "The login failed, and the server repeated what it was told, so its words are not shown. Check the account"
 STARTTLS_REFUSED = "Mail travels in clear: the server refused STARTTLS"
 
 
@@ -39,6 +42,8 @@ def _sentence(text: str) -> str:
 
 
 def _advice(error: SMTPException, reply: Reply, server: Server) -> str | None:
+    if reply.code == _CLOSING:
+        return None
     if reply.code == _REQUIRED:
         if server.security is Security.NONE:
             return "Use STARTTLS (smtp+starttls) or implicit TLS (smtps), and a login"
@@ -53,7 +58,7 @@ def _advice(error: SMTPException, reply: Reply, server: Server) -> str | None:
 
 def is_about_the_address(error: SMTPException) -> bool:
     """A refusal of what was asked, and not of the whole session."""
-    return error.reply is not None and error.reply.code not in {_REQUIRED, 421}
+    return error.reply is not None and error.reply.code not in {_REQUIRED, _CLOSING}
 
 
 def one_address(error: SMTPException) -> str:

@@ -22,21 +22,39 @@ from .record import Facts, Record
 
 
 class Listener(Transcript):
-    """A transcript that keeps the last command and the last reply as such."""
+    """A transcript that keeps the last command and the last reply as such, and knows what must not be shown.
+
+    Attributes:
+        command: The last command.
+        reply: The last reply.
+    """
 
     command: Command | None = None
     reply: Reply | None = None
 
+    def __init__(self, password: Secret | None) -> None:
+        super().__init__()
+        self._secrets = [password] if password else []
+
     def sent(self, command: Command, octets: bytes) -> None:
-        """The client said something; the rest of an AUTH exchange says nothing about the mechanism."""
+        """The client said something."""
         super().sent(command, octets)
-        if not isinstance(command, commands.AuthResponse):
-            self.command = command
+        self.command = command
+        match command:
+            case commands.Auth(initial=bytes(said)) | commands.AuthResponse(response=said):
+                self._secrets.append(Secret(said))
 
     def received(self, reply: Reply, *, secret: bool = False) -> None:
         """The server answered."""
         super().received(reply, secret=secret)
         self.reply = reply
+
+    @property
+    def repeats_secrets(self) -> bool:
+        """The last reply holds what the client said: "syntax error in", and then the whole line."""
+        said = self.reply.raw if self.reply else b""
+        # One octet is no secret: "=" is an empty response.
+        return any(secret.reveal() in said for secret in self._secrets if len(secret.reveal()) > 1)
 
 
 class WatchedConnection(Connection):
@@ -49,7 +67,8 @@ class WatchedConnection(Connection):
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self.record = Record(self.learned)
-        self.protocol.transcript = self.listener = Listener()
+        password = server.password if isinstance(server.password, Secret) else None
+        self.protocol.transcript = self.listener = Listener(password)
 
     def serve(self, need: Need) -> Secret | None:
         """Serve a need; the time belongs to the step that is waited for."""
@@ -85,6 +104,8 @@ class WatchedConnection(Connection):
         reply, offered = self.listener.reply, self.protocol.capabilities
         match phase:
             case Phase.RESOLVE:
+                return {}, ""
+            case Phase.AUTH if self.listener.repeats_secrets:
                 return {}, ""
             case Phase.HELLO:
                 return _offer(offered), "" if self.tls else findings.about_plain_text(offered, self.server)

@@ -101,9 +101,10 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 def test_as_a_program() -> None:
     """`python -m` finds it, and hands the status on."""
     with ScriptedServer() as server:
-        server.refuse("bob@example.org")
+        server.refuse("bob@example.org", text="no such \u00fcser")
         ended = subprocess.run(
             [sys.executable, "-m", "mailbridge", "check", server.url, "--to", "bob@example.org"],
+            env={"PYTHONIOENCODING": "ascii"},  # as in many a log
             capture_output=True,
             text=True,
             check=False,
@@ -111,3 +112,4 @@ def test_as_a_program() -> None:
 
     assert (ended.returncode, ended.stderr) == (1, "")
     assert "FAIL  RCPT" in ended.stdout
+    assert r"\xfc" in ended.stdout
