@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from ..auth import Secret
 from ..conversations import Conversation, Need, farewell, open_session
 from ..errors import SMTPException
+from ..facts import Phase
 from ..server import Security
 from ..sockets.link import Link, Pause
 from ..tls import context_for
-from ..translation import as_secret, token_failure
+from ..translation import as_secret, timeout, token_failure
 from .dialler import dial
 from .handshake import shake_hands
 from .waiting import Watch
@@ -139,10 +140,12 @@ class Connection(Link):
     async def _token(self, **options: bool) -> Secret:
         """Ask the caller's token provider, which may fail in any way it likes."""
         assert self.server.token_provider is not None  # noqa: S101 - the need arises only with one
+        limit = asyncio.timeout(self._deadline - time.monotonic())
         try:
-            return as_secret(await _asked(self.server.token_provider, options))
+            async with limit:
+                return as_secret(await _asked(self.server.token_provider, options))
         except Exception as error:
-            raise token_failure(error) from error
+            raise (timeout(Phase.AUTH, self.server) if limit.expired() else token_failure(error)) from error
 
     async def _secure(self) -> None:
         """Protect the connection within the deadline of one reply."""
@@ -161,16 +164,14 @@ class Connection(Link):
 
     async def close(self) -> None:
         """Say goodbye, where that makes sense, and close."""
-        try:
-            if self._socket is not None and self.protocol.reusable:
-                with contextlib.suppress(SMTPException):
-                    await self.converse(farewell(self.protocol), self._farewell_due())
-            if isinstance(self._socket, ssl.SSLSocket):
-                # SERVERS.md T2: send our close_notify, never wait for the server's.
-                with contextlib.suppress(OSError, ValueError):
-                    self._socket.unwrap()
-        finally:
-            self.abort()
+        if self._socket is not None and self.protocol.reusable:
+            with contextlib.suppress(SMTPException):
+                await self.converse(farewell(self.protocol), self._farewell_due())
+        if isinstance(self._socket, ssl.SSLSocket):
+            # SERVERS.md T2: send our close_notify, never wait for the server's.
+            with contextlib.suppress(OSError, ValueError):
+                self._socket.unwrap()
+        self.abort()
 
     def abort(self) -> None:
         """Close without a word."""

@@ -1,13 +1,12 @@
 """Fixtures of the driver tests."""
 
-import asyncio
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from mailbridge.testing import ScriptedServer
-from tests.drivers.helpers import CLIENTS, PATIENCE, Awaited
+from tests.drivers.helpers import CLIENTS, Awaited, looping
 
 
 @pytest.fixture
@@ -23,9 +22,7 @@ def driver(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.param == "sync":
         yield
         return
-    with asyncio.Runner(debug=True) as runner:
-        # A slow machine is no event.
-        runner.get_loop().slow_callback_duration = PATIENCE
+    with looping() as runner:
         CLIENTS.append(partial(Awaited, runner))
         yield
         CLIENTS.pop()

@@ -4,8 +4,9 @@ import asyncio
 import dataclasses
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -50,6 +51,25 @@ class Awaited:
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
         return (lambda *args, **options: self._run(found(*args, **options))) if iscoroutinefunction(found) else found
+
+
+def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test that is a coroutine runs in a loop of its own, in debug mode."""
+
+    @wraps(test)
+    def run(*args: Any, **options: Any) -> None:
+        with looping() as runner:
+            runner.run(test(*args, **options))
+
+    return run
+
+
+@contextmanager
+def looping() -> Iterator[asyncio.Runner]:
+    """A loop that reports what asyncio can find wrong; that the machine is slow is not."""
+    with asyncio.Runner(debug=True) as runner:
+        runner.get_loop().slow_callback_duration = PATIENCE
+        yield runner
 
 
 # What makes the clients; the fixture `driver` puts one for asyncio on top.
