@@ -37,9 +37,10 @@ from .message import MailObject
 from .parameters import MailOptions, RcptOptions
 from .receipts import Receipt, RecipientResult, State
 from .replies import EnhancedCode, Reply
-from .server import Security, Server, Timeouts
+from .server import Security, Server
 from .staging import ORIGINAL_RECIPIENTS, Staged, Staging
 from .sync.client import Client
+from .timeouts import Timeouts
 from .tls import TLSInfo
 from .translation import SMTPCertificateError, SMTPHandshakeError, SMTPNameError
 from .urls import parse as parse_url

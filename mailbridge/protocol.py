@@ -7,7 +7,6 @@ and a socket, a conversation decides what is said next.
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum, auto
 
 from . import commands
 from .addresses import Address
@@ -17,6 +16,7 @@ from .errors import SMTPException, SMTPProtocolError, SMTPSecurityError, SMTPSer
 from .exchanges import Exchange
 from .facts import Phase
 from .replies import Reply
+from .states import ALLOWED, LEADS_TO, State
 from .transcript import Transcript
 from .wire import DotStuffer, ReplyBuffer, SendBuffer
 
@@ -25,45 +25,6 @@ OUTSTANDING = 128
 SENDERS = 64  # that this connection is known to take, for the one-flight rule
 # Exim hangs up at the 11th RSET on a connection that did not follow an accepted message (smtp_accept_max_nonmail).
 RESETS = 8
-
-
-class State(Enum):
-    """What a connection is in the middle of, as if every command under way had been accepted."""
-
-    GREETING = auto()
-    NEW = auto()
-    READY = auto()
-    CHALLENGED = auto()
-    TLS = auto()
-    TRANSACTION = auto()
-    CONTENT = auto()
-    CHUNKS = auto()
-    CLOSING = auto()
-    CLOSED = auto()
-
-
-_HELLO: frozenset[type[Command]] = frozenset({commands.Ehlo, commands.Helo, commands.Lhlo})
-_QUERIES = frozenset({commands.Noop, commands.Vrfy, commands.Expn, commands.Help, commands.Generic})
-_ANYTIME = _HELLO | _QUERIES | {commands.Rset, commands.Quit}
-
-# What may be said in which state. Nothing may be said in those that are missing.
-ALLOWED: dict[State, frozenset[type[Command]]] = {
-    State.NEW: _ANYTIME,
-    State.READY: _ANYTIME | {commands.StartTLS, commands.Auth, commands.Mail},
-    State.CHALLENGED: frozenset({commands.AuthResponse}),
-    State.TRANSACTION: _ANYTIME | {commands.Rcpt, commands.Data, commands.Bdat},
-    State.CONTENT: frozenset({commands.EndOfData}),
-    State.CHUNKS: frozenset({commands.Bdat}),
-}
-
-# The state that a command leads to as soon as it is queued; the others wait for their reply.
-LEADS_TO: dict[type[Command], State] = {
-    commands.Mail: State.TRANSACTION,
-    commands.Rset: State.READY,
-    commands.EndOfData: State.READY,
-    commands.Bdat: State.CHUNKS,
-    commands.Quit: State.CLOSING,
-}
 
 
 class SMTPProtocol:
@@ -78,7 +39,15 @@ class SMTPProtocol:
         transcript: The redacted record of what was said.
     """
 
-    def __init__(self, *, lmtp: bool = False, pipelining: bool = True, chunking: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        lmtp: bool = False,
+        pipelining: bool = True,
+        chunking: bool = True,
+        overlap: bool = False,
+        max_mails: int | None = None,
+    ) -> None:
         self.state = State.GREETING
         self.lmtp = lmtp
         self.capabilities = Capabilities()
@@ -89,7 +58,8 @@ class SMTPProtocol:
         self.greeting = Exchange(commands.Greeting())
         self.greeting.end = 0
         self.replies_read = 0
-        self._may_pipeline, self._may_chunk = pipelining, chunking
+        self._may_pipeline, self._may_chunk, self._may_overlap = pipelining, chunking, overlap
+        self._max_mails = max_mails
         self._outstanding: deque[Exchange] = deque([self.greeting])
         self._dismissed_at: Phase | None = None
         self._behind_dismissal: tuple[Exchange, ...] = ()
@@ -116,14 +86,27 @@ class SMTPProtocol:
         return self._may_chunk and self.capabilities.chunking
 
     @property
+    def overlap(self) -> bool:
+        """The next group may follow the content before its reply (RFC 2920 section 3.1; SERVERS.md P1)."""
+        return self.pipelining and self._may_overlap
+
+    @property
+    def busy(self) -> bool:
+        """Something was said that has not all of its replies."""
+        return bool(self._outstanding)
+
+    @property
     def pending(self) -> int:
         """Octets that wait to be sent."""
         return len(self._out)
 
     @property
     def owes_reset(self) -> bool:
-        """A transaction was given up; RSET must go before the next MAIL."""
-        return self._open and not self._outstanding
+        """RSET must go before the next MAIL: a transaction failed, or one under way still may.
+
+        Without it that MAIL is refused as nested, and what is pipelined behind it goes out with the old sender.
+        """
+        return self._open or any(exchange.command.commits for exchange in self._outstanding)
 
     @property
     def reusable(self) -> bool:
@@ -139,9 +122,9 @@ class SMTPProtocol:
 
     @property
     def full(self) -> bool:
-        """The server takes no further transaction on this connection: RFC 9422 section 3.1, or too many RSETs."""
-        limit = self.capabilities.limit("MAILMAX")
-        return self._resets >= RESETS or (limit is not None and self._mails >= limit)
+        """No further transaction here: the server's limit (RFC 9422 section 3.1), the caller's, or too many RSETs."""
+        limits = (self.capabilities.limit("MAILMAX"), self._max_mails)
+        return self._resets >= RESETS or any(limit is not None and self._mails >= limit for limit in limits)
 
     @property
     def phase(self) -> Phase | None:
@@ -171,10 +154,13 @@ class SMTPProtocol:
         """The rules of pipelining let this command follow what is under way."""
         if not self._outstanding:
             return True
-        # RFC 2920 section 3.1: a command that ends a group is the last one before its reply.
-        if not self.pipelining or self._outstanding[-1].command.ends_group:
+        if not self.pipelining or not self._may_follow(self._outstanding[-1].command):
             return False
         return len(self._outstanding) < OUTSTANDING
+
+    def _may_follow(self, last: Command) -> bool:
+        # RFC 2920 section 3.1: a command that ends a group is the last one before its reply.
+        return not last.ends_group or (self._may_overlap and isinstance(last, commands.EndOfData))
 
     # What a conversation says.
 
@@ -323,7 +309,9 @@ class SMTPProtocol:
             self._outstanding.popleft()
         self._learn(exchange, reply)
         self._settle(exchange, reply)
-        if reply.code == 421 or early:
+        # Behind a refused RSET what follows would join the old transaction; Exim closes there.
+        joined = isinstance(exchange.command, commands.Rset) and self._open and reply.refused
+        if reply.code == 421 or early or joined:
             self._dismissed(reply, exchange.command.phase)
 
     def _unsolicited(self, reply: Reply) -> None:
@@ -343,8 +331,6 @@ class SMTPProtocol:
     def _check(self, command: Command, reply: Reply) -> None:
         if not reply.refused and reply.code // 100 not in command.positive:
             raise SMTPProtocolError(f"{reply} is no answer to {command.phase}")
-        if isinstance(command, commands.Rset) and self._open and reply.refused and reply.code != 421:
-            raise SMTPProtocolError(f"RSET was refused ({reply}): what follows might join the old transaction")
         nobody = not self._open or not self._accepted
         if isinstance(command, commands.Bdat) and command.commits and reply.positive and nobody:
             raise SMTPProtocolError(f"content was accepted ({reply}) though every recipient was refused")

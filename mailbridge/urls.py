@@ -81,6 +81,7 @@ OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "max_recipients": to_int,
     "pipelining": to_bool,
     "chunking": to_bool,
+    "overlap": to_bool,
     "allow_plaintext_auth": to_bool,
 }
 # Options of a URL that are fields of Timeouts.

@@ -11,6 +11,7 @@ from .needs import Conversation, Need, ask
 from .outcome import failure, refusal
 from .sending import send
 from .session import expand, farewell, greet, hello, open_session, starttls, verify
+from .streaming import stream
 
 __all__ = [
     "Conversation",
@@ -28,5 +29,6 @@ __all__ = [
     "refusal",
     "send",
     "starttls",
+    "stream",
     "verify",
 ]

@@ -16,7 +16,9 @@ from .fitting import fitted, mail_command, unfit_recipients
 from .needs import Conversation, Need, answered, say, turn
 
 
-def deliver(smtp: SMTPProtocol, delivery: Delivery, *, max_recipients: int, hot: bool = False) -> Conversation[None]:
+def deliver(
+    smtp: SMTPProtocol, delivery: Delivery, *, max_recipients: int, hot: bool = False, in_flight: bool = False
+) -> Conversation[None]:
     """Send a message; what became of it stands in the delivery, whether this ends well or not.
 
     Args:
@@ -24,6 +26,7 @@ def deliver(smtp: SMTPProtocol, delivery: Delivery, *, max_recipients: int, hot:
         delivery: The message and what is known of its fate.
         max_recipients: More go in several transactions.
         hot: A reply was read on this connection a moment ago, so it is probably alive.
+        in_flight: Say (`Need.SAID`) when another message may follow before this one has its replies.
 
     Raises:
         SMTPInputError: The message is too large for this server, or cannot be given all-or-nothing.
@@ -46,7 +49,8 @@ def deliver(smtp: SMTPProtocol, delivery: Delivery, *, max_recipients: int, hot:
         group = [queue.popleft() for _ in range(min(limit, len(queue)))]
         transaction = Transaction(smtp, group)
         delivery.transactions.append(transaction)
-        yield from _transact(smtp, mail, transaction, abort=delivery.abort, hot=hot)
+        last = in_flight and not queue
+        yield from _transact(smtp, mail, transaction, abort=delivery.abort, hot=hot, in_flight=last)
         if transaction.sender_refused and queue:
             # Whom the server refuses once, it refuses for every other recipient.
             delivery.transactions.append(Transaction(smtp, list(queue), transaction.mail))
@@ -84,7 +88,7 @@ def _says_too_many(reply: Reply) -> bool:
 
 
 def _transact(
-    smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, abort: bool, hot: bool
+    smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, abort: bool, hot: bool, in_flight: bool
 ) -> Conversation[None]:
     """One transaction from MAIL to the reply to its content."""
     known = smtp.has_accepted(mail.sender)
@@ -96,7 +100,7 @@ def _transact(
         # and is known to take this sender.
         at_once = transaction.one_flight = at_once and hot and known and mail.content.size <= CHUNK
     if at_once or (yield from _wanted(smtp, transaction, abort=abort)):
-        yield from (_chunks if smtp.chunking else _data)(smtp, mail, transaction)
+        yield from (_chunks if smtp.chunking else _data)(smtp, mail, transaction, in_flight=in_flight)
 
 
 def _envelope(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conversation[None]:
@@ -122,7 +126,7 @@ def _wanted(smtp: SMTPProtocol, transaction: Transaction, *, abort: bool) -> Con
     return bool(transaction.accepted)
 
 
-def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conversation[None]:
+def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_flight: bool) -> Conversation[None]:
     """DATA, the content behind a 354 with its dots stuffed, and the dot that ends it."""
     transaction.data = yield from say(smtp, commands.Data())
     reply = yield from answered(smtp, transaction.data)
@@ -138,10 +142,12 @@ def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conve
         # would get no answer.
         raise SMTPProtocolError("the server wants the content though it refused every recipient")
     transaction.content.append((yield from say(smtp, commands.EndOfData())))
+    if in_flight and smtp.overlap:
+        yield Need.SAID
     yield from answered(smtp, transaction.content[-1])
 
 
-def _chunks(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conversation[None]:
+def _chunks(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_flight: bool) -> Conversation[None]:
     """The content in BDAT chunks, each with its reply."""
     left = mail.content.size
     for piece in mail.content.pieces():
@@ -153,6 +159,9 @@ def _chunks(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Con
         smtp.send_content(piece)
         if left:
             yield Need.ROOM
+    # Where a chunk before the last one may be refused, the connection may have to be closed: nothing follows.
+    if in_flight and smtp.pipelining and len(transaction.content) == 1:
+        yield Need.SAID
     for exchange in transaction.content:
         yield from answered(smtp, exchange)
         _stop_if_refused(transaction)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import SMTPException, SMTPGivenUp
+from ..errors import SMTPConnectionReset, SMTPException, SMTPGivenUp, SMTPServerDisconnected
 from ..exchanges import Exchange
 from ..facts import Endpoint, Phase
 from ..message import Prepared, Recipient
@@ -100,7 +100,14 @@ def _refusal(reply: Reply, phase: Phase) -> tuple[State, Reply, Phase]:
 
 
 class Delivery:
-    """A message on its way: its transactions so far, and what keeps single recipients out of them."""
+    """A message on its way: its transactions so far, and what keeps single recipients out of them.
+
+    Attributes:
+        hot: A reply was read on its connection a moment before it begins.
+        retried: It went the second way already, over a fresh connection: there is no third.
+        done: Nothing more becomes of it. In a batch others may go on.
+        ended: What ended it, if it did not end by itself.
+    """
 
     def __init__(self, mail: Prepared, *, abort: bool = False) -> None:
         """Begin with a prepared message.
@@ -113,12 +120,25 @@ class Delivery:
         self.abort = abort
         self.transactions: list[Transaction] = []
         self.unfit: dict[Recipient, SMTPException] = {}
+        self.hot = False
+        self.retried = False
+        self.done = False
+        self.ended: SMTPException | None = None
 
     @property
     def at_stake(self) -> bool:
         """A commit point was offered to a socket: the message must not be sent again."""
         commits = [(t.smtp, t.commit) for t in self.transactions if t.commit]
         return any(smtp.offered(commit) and not smtp.unprocessed(commit) for smtp, commit in commits)
+
+    def end(self, error: SMTPException | None) -> None:
+        """Nothing more becomes of it."""
+        self.done, self.ended = True, error
+
+    @property
+    def unheard(self) -> bool:
+        """No word came about it, and nothing of it can have been accepted."""
+        return not self.at_stake and self.first_reply is None
 
     @property
     def first_reply(self) -> Reply | None:
@@ -131,10 +151,19 @@ class Delivery:
         """Content that left with its envelope met nothing but the end of the stream: some servers die of it (B2)."""
         return any(t.one_flight and t.mail and not t.mail.replies and t.smtp.over for t in self.transactions)
 
+    def found_dead(self, error: SMTPException | None) -> bool:
+        """Its connection ended before anything of it can have been accepted, by a 421 or by no word at all."""
+        if self.first_reply is not None:
+            return self.first_reply.code == 421
+        if self.at_stake:
+            return False
+        return isinstance(error, SMTPConnectionReset) or type(error) is SMTPServerDisconnected
+
     def reset(self) -> None:
         """Forget what was tried on a connection that turned out to be dead."""
         self.transactions.clear()
         self.unfit.clear()
+        self.hot = False
 
     @property
     def reply(self) -> Reply | None:

@@ -20,6 +20,10 @@ class Need(Enum):
     """Write what is queued, then read something."""
     ROOM = auto()
     """Write what is queued; read only while the kernel takes nothing more."""
+    SAID = auto()
+    """Nothing: all of a message is queued, so that another one may follow. Only batches ask for it."""
+    MESSAGE = auto()
+    """The next message of a batch, a `Delivery`; None where there is none now."""
     CONNECTION = auto()
     """Open a fresh connection in place of the old one; the conversation gets its protocol."""
     TLS = auto()

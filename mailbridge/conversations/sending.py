@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import SMTPConnectionReset, SMTPException, SMTPServerDisconnected
+from ..errors import SMTPException
 from ..protocol import SMTPProtocol
 from .deliver import check_abort, deliver
 from .delivery import Delivery
@@ -21,7 +21,7 @@ def send(
         hot: A reply was read on the connection a moment ago.
     """
     error = yield from _attempt(smtp, delivery, max_recipients, hot=hot)
-    if smtp is not None and _found_dead(delivery, error):
+    if smtp is not None and delivery.found_dead(error):
         # The one silent retry: the connection had died while it was idle.
         delivery.reset()
         error = yield from _attempt(None, delivery, max_recipients, hot=False)
@@ -39,12 +39,3 @@ def _attempt(
     except SMTPException as error:
         return error
     return None
-
-
-def _found_dead(delivery: Delivery, error: SMTPException | None) -> bool:
-    """The reused connection ended before anything of this message can have been accepted."""
-    if delivery.first_reply is not None:
-        return delivery.first_reply.code == 421
-    if delivery.at_stake:
-        return False
-    return isinstance(error, SMTPConnectionReset) or type(error) is SMTPServerDisconnected

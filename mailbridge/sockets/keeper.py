@@ -37,13 +37,17 @@ class Keeper(Generic[C]):
 
     Attributes:
         server: Where it leads.
+        max_messages: How many messages go over one connection; None for as many as the server takes.
         connection: The present connection, or None.
         opened: How many connections it made.
         notes: What there is to say in the log, each with its level.
     """
 
-    def __init__(self, server: Server, acquaintance: Acquaintance | None = None) -> None:
+    def __init__(
+        self, server: Server, acquaintance: Acquaintance | None = None, *, max_messages: int | None = None
+    ) -> None:
         self.server = server
+        self.max_messages = max_messages
         self.connection: C | None = None
         self.opened = 0
         self.notes: list[tuple[int, str]] = []
@@ -80,6 +84,15 @@ class Keeper(Generic[C]):
         Returns:
             What became of it, and what to raise for it.
         """
+        told = self.told(delivery, error, begun)
+        if self.connection and not self.connection.protocol.reusable:
+            self.connection.abort()
+        return told
+
+    def told(
+        self, delivery: Delivery, error: SMTPException | None, begun: float
+    ) -> tuple[Receipt, SMTPException | None]:
+        """The same in a batch, where other messages may be under way on the connection."""
         connection, failed = self.connection, failure(delivery, error)
         receipt = delivery.receipt(
             failed,
@@ -92,8 +105,6 @@ class Keeper(Generic[C]):
             self.attach(failed, receipt)
         if connection and delivery.transactions:
             connection.messages += 1
-        if connection and not connection.protocol.reusable:
-            connection.abort()
         return receipt, failed
 
     def interrupted(self, delivery: Delivery, interruption: BaseException, begun: float) -> Receipt:

@@ -42,9 +42,17 @@ class Link:
         messages: How many messages it carried.
     """
 
-    def __init__(self, server: Server, resumption: Resumption | None = None) -> None:
+    def __init__(
+        self, server: Server, resumption: Resumption | None = None, *, max_messages: int | None = None
+    ) -> None:
         self.server = server
-        self.protocol = SMTPProtocol(lmtp=server.lmtp, pipelining=server.pipelining, chunking=server.chunking)
+        self.protocol = SMTPProtocol(
+            lmtp=server.lmtp,
+            pipelining=server.pipelining,
+            chunking=server.chunking,
+            overlap=server.overlap,
+            max_mails=max_messages,
+        )
         self.messages = 0
         self._resumption = resumption or Resumption()
         self._context: ssl.SSLContext | None = None
@@ -67,7 +75,9 @@ class Link:
     @property
     def hot(self) -> bool:
         """A reply was read a moment ago, and nothing came since: no 421, no end of the stream."""
-        return time.monotonic() - self._last_reply < HOT and self.alive
+        recent = time.monotonic() - self._last_reply < HOT
+        # What can be read while something is unanswered is no bad news.
+        return recent and (self.protocol.busy or self.alive)
 
     @property
     def alive(self) -> bool:
@@ -91,6 +101,10 @@ class Link:
     def begin(self, deadline: float) -> None:
         """A conversation begins, which must end by this moment on the monotonic clock."""
         self._deadline, self._waiting_since = deadline, 0.0
+
+    def extend(self, deadline: float) -> None:
+        """The conversation goes on with a message that may take until then."""
+        self._deadline = deadline
 
     def explain(self, error: BaseException) -> None:
         """Add to an error of ours what only the connection knows."""

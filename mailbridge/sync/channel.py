@@ -90,7 +90,7 @@ class Channel(Keeper[Connection]):
             SMTPException: A step of it failed.
         """
         self.close()
-        self.connection = Connection(self.server, self._acquaintance.resumption)
+        self.connection = Connection(self.server, self._acquaintance.resumption, max_messages=self.max_messages)
         self.connection.open(deadline)
         self.opened += 1
         self.note(logging.DEBUG, f"connected to {self.connection.endpoint}")

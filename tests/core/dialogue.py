@@ -118,9 +118,9 @@ def talk(conversation: Conversation[T], smtp: SMTPProtocol, *turns: Turn, tokens
         assert server.done(), f"left over: {list(server.turns)}; said besides: {server.said!r}"
 
 
-def ready(*extensions: str, lmtp: bool = False, pipelining: bool = True, chunking: bool = True) -> SMTPProtocol:
+def ready(*extensions: str, lmtp: bool = False, **options: Any) -> SMTPProtocol:
     """A connection on which mail can be sent."""
-    smtp = SMTPProtocol(lmtp=lmtp, pipelining=pipelining, chunking=chunking)
+    smtp = SMTPProtocol(lmtp=lmtp, **options)
     talk(greet(smtp), smtp, (b"", b"220 x\r\n"))
     talk(hello(smtp, "me"), smtp, (b"LHLO me\r\n" if lmtp else b"EHLO me\r\n", ehlo(*extensions)))
     return smtp

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from mailbridge.errors import SMTPDataError, SMTPInputError, SMTPProtocolError
+from mailbridge.protocol import RESETS
 from mailbridge.wire import CHUNK
 from tests.core.dialogue import (
     CONTENT,
@@ -265,17 +266,40 @@ def _discard(smtp: Any, mail: Any) -> Any:
     return Sent(delivery, drive(send(smtp, delivery, max_recipients=50), serve), [])
 
 
-def test_a_refused_reset_ends_the_connection() -> None:
-    """After a refused RSET the next recipients might join the old transaction: nothing more is said."""
-    for extensions in ((), ("PIPELINING",)):
-        smtp = ready(*extensions)
-        sent(smtp, letter(), *_refused_envelope(extensions))
-        flight = RSET + (MAIL + rcpt("b@y") + DATA if extensions else b"")
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_behind_a_refused_reset_nothing_is_said(extensions: tuple[str, ...]) -> None:
+    """The next recipients might join the old transaction: the message goes over a fresh connection."""
+    smtp, fresh = ready(*extensions), ready("PIPELINING")
+    sent(smtp, letter(), *_refused_envelope(extensions))
+    flight = RSET + (MAIL + rcpt("b@y") + DATA if extensions else b"")
+    good: list[Turn] = [(MAIL + rcpt("b@y") + DATA, OK * 2 + GO), (CONTENT + DOT, OK)]
 
-        done = sent(smtp, letter(), (flight, b"502 no\r\n"), reused=True)
+    done = sent(smtp, letter(), (flight, b"502 no\r\n"), again=(fresh, good))
 
-        assert isinstance(done.error, SMTPProtocolError)
-        assert done.states == {"b@y": "not_sent"}
+    assert done.states == {"b@y": "accepted"}
+    assert not smtp.reusable
+
+
+CHUNKED: list[Turn] = [(MAIL + rcpt("b@y"), OK * 2), (bdat(), NO)]
+DOTTED: list[Turn] = [(MAIL + rcpt("b@y") + DATA, OK * 2 + GO), (CONTENT + DOT, NO)]
+
+
+@pytest.mark.parametrize(("extensions", "turns"), [(("CHUNKING",), CHUNKED), ((), DOTTED)])
+def test_refused_content_owes_a_reset(extensions: tuple[str, ...], turns: list[Turn]) -> None:
+    """Postfix keeps such a transaction open: the next MAIL would be nested, and its content sent as the first's."""
+    smtp = ready("PIPELINING", *extensions)
+    sent(smtp, letter(), *turns)
+    assert (smtp.owes_reset, smtp.reusable) == (True, True)
+
+
+def test_a_connection_that_owed_too_many_resets_is_full() -> None:
+    """Exim counts them and closes at the eleventh, with whatever stands behind it."""
+    smtp = ready("PIPELINING")
+    sent(smtp, letter(), (MAIL + rcpt("b@y") + DATA, OK + NO + NO))
+    for _ in range(RESETS):
+        assert not smtp.full
+        sent(smtp, letter(), (RSET + MAIL + rcpt("b@y") + DATA, OK * 2 + NO + NO))
+    assert smtp.full
 
 
 def _refused_envelope(extensions: tuple[str, ...]) -> list[Turn]:

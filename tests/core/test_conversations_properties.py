@@ -1,20 +1,21 @@
 """Properties: whatever a server does, a receipt tells no lie, nobody gets a message twice, and every send ends."""
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from mailbridge.conversations import Delivery, Need, failure, send
+from mailbridge.conversations import Delivery, Need, failure, send, stream
 from mailbridge.errors import SMTPException, SMTPTimeoutError
 from mailbridge.message import Prepared
 from mailbridge.protocol import SMTPProtocol
 from mailbridge.receipts import Receipt
 from mailbridge.server import Security, Server
 from mailbridge.sync.connection import drive
-from mailbridge.testing import Script, Settings, Then
+from mailbridge.testing import Accepted, Script, Settings, Then
 from tests.core.dialogue import CONTENT, LARGE, Sent, letter, ready, warm
 from tests.core.model import Model
 
@@ -64,7 +65,14 @@ def scripts(draw: st.DrawFn, *, lmtp: bool) -> Script:
 
 def messages(receipt: Receipt, delivery: Delivery, model: Model, seen: int) -> None:
     """What the receipt says is what the server remembers of this message."""
-    got = Counter(name for message in model.record.messages[seen:] for name in message.recipients)
+    agree(receipt, delivery, model.record.messages[seen:])
+    for message in model.record.messages[seen:]:
+        assert message.content in {CONTENT, LARGE}
+
+
+def agree(receipt: Receipt, delivery: Delivery, remembered: Sequence[Accepted]) -> None:
+    """The receipt of one message, and what the server has of it."""
+    got = Counter(name for message in remembered for name in message.recipients)
     unknown = set(receipt.unknown)
 
     assert set(receipt.results) == set(NAMES)
@@ -76,8 +84,6 @@ def messages(receipt: Receipt, delivery: Delivery, model: Model, seen: int) -> N
         assert last.commit
         assert last.smtp.offered(last.commit)
         assert not last.commit.done
-    for message in model.record.messages[seen:]:
-        assert message.content in {CONTENT, LARGE}
 
 
 @settings(max_examples=100)
@@ -99,6 +105,41 @@ def test_a_receipt_tells_what_the_server_remembers(data: st.DataObject, lmtp: bo
         messages(receipt, delivery, model, seen)
         assert (error is None) == receipt.delivered
         smtp = model.smtp if model.smtp and model.smtp.reusable else None
+
+
+@settings(max_examples=100)
+@given(st.data(), st.booleans())
+def test_a_batch_tells_what_the_server_remembers(data: st.DataObject, lmtp: bool) -> None:
+    """The same for messages in flight: each recipient of each message has one true state, and nothing is sent twice."""
+    model = _model(data, lmtp=lmtp)
+    limit = data.draw(st.sampled_from([1, 2, 50]), label="max_recipients")
+    mails = [_numbered(data, number) for number in range(data.draw(st.integers(1, 20), label="messages"))]
+    deliveries = [Delivery(mail) for mail in mails]
+    waiting = deque(deliveries)
+
+    def serve(need: Need) -> Any:
+        if need is not Need.MESSAGE:
+            return model.serve(need)
+        if waiting:
+            waiting[0].hot = model.smtp is not None
+        return waiting.popleft() if waiting else None
+
+    again: deque[Delivery] = deque()
+    try:
+        drive(stream(None, again, max_recipients=limit), serve)
+    except SMTPException as error:
+        for delivery in (*again, *waiting):
+            delivery.end(error)
+    for number, delivery in enumerate(deliveries):
+        assert delivery.done
+        error = failure(delivery, delivery.ended)
+        got = [m for m in model.record.messages if f"Subject: {number}\r\n".encode() in m.content]
+        agree(delivery.receipt(error), delivery, got)
+
+
+def _numbered(data: st.DataObject, number: int) -> Prepared:
+    body = data.draw(st.sampled_from([CONTENT, CONTENT, CONTENT, LARGE]), label="content")
+    return letter(*NAMES, content=f"Subject: {number}\r\n".encode() + body)
 
 
 def _model(data: st.DataObject, *, lmtp: bool) -> Model:

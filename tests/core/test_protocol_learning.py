@@ -107,3 +107,19 @@ def test_implicit_tls_changes_nothing_but_security() -> None:
     smtp.tls_established()
 
     assert (smtp.secure, smtp.state) == (True, State.GREETING)
+
+
+def test_a_connection_that_waits_for_a_reply_is_busy() -> None:
+    """What can be read on it then is no news of its end."""
+    smtp = ready()
+    assert not smtp.busy
+    smtp.send(commands.Noop())
+    assert smtp.busy
+
+
+def test_a_connection_is_full_when_the_caller_says_so() -> None:
+    """So many transactions and no more, whatever the server would take."""
+    smtp = ready(max_mails=1)
+    assert not smtp.full
+    say(smtp, commands.Mail(ANN), answer=OK)
+    assert smtp.full

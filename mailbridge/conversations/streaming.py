@@ -1,0 +1,161 @@
+"""Many messages on one connection, several of them unanswered, each with a fate of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from ..errors import SMTPException
+from ..protocol import SMTPProtocol
+from .deliver import check_abort, deliver
+from .delivery import Delivery
+from .needs import Conversation, Need
+
+# Messages without an answer on one connection: the sixteenth part of a round trip for each.
+WINDOW = 16
+# Octets of them: what is at stake when the connection dies, and what the server must hold.
+WINDOW_OCTETS = 1024 * 1024
+
+
+def stream(smtp: SMTPProtocol | None, again: deque[Delivery], *, max_recipients: int) -> Conversation[None]:
+    """Send messages as long as there are some; what became of each stands in its delivery.
+
+    Those that the end of a connection left untouched go on over a fresh one.
+
+    Args:
+        smtp: The connection that was there before, or None where there is none.
+        again: Messages that wait for another attempt, before those that `Need.MESSAGE` gives.
+        max_recipients: More go in several transactions.
+
+    Raises:
+        SMTPException: No fresh connection could be made; what needed it waits in `again`.
+    """
+    flow = Flow(smtp, again, max_recipients)
+    while True:
+        try:
+            yield from flow.run()
+        except SMTPException as error:
+            flow.lost(error)
+            if flow.connecting:
+                raise
+        else:
+            return
+
+
+class Flow:
+    """The messages under way on one connection, the oldest first.
+
+    Attributes:
+        smtp: The connection; None while a fresh one is needed.
+        under_way: Each message that was begun, with the rest of its conversation.
+        connecting: A fresh connection is being made.
+    """
+
+    def __init__(self, smtp: SMTPProtocol | None, again: deque[Delivery], max_recipients: int) -> None:
+        self.smtp = smtp
+        self.under_way: deque[tuple[Delivery, Conversation[None]]] = deque()
+        self.connecting = False
+        self._again = again
+        self._max_recipients = max_recipients
+        # The first one on a connection that was made for it: what it meets is no stale connection.
+        self._first: Delivery | None = None
+        self._heard = smtp.replies_read if smtp else 0
+
+    def run(self) -> Conversation[None]:
+        """Begin messages while there is room, and bring the oldest one to its end where there is none."""
+        while True:
+            delivery = None
+            if self._room:
+                delivery = self._waiting() or (yield Need.MESSAGE)
+            if delivery is not None:
+                yield from self._begin(delivery)
+            elif self.under_way:
+                yield from self._finish()
+            else:
+                return
+
+    def _waiting(self) -> Delivery | None:
+        """One that was tried before, if there is any."""
+        if not self._again:
+            return None
+        delivery = self._again.popleft()
+        # A connection that spoke since this began is alive.
+        delivery.hot = self.smtp is None or self.smtp.replies_read > self._heard
+        return delivery
+
+    @property
+    def _room(self) -> bool:
+        sizes = sum(delivery.mail.content.size for delivery, _ in self.under_way)
+        return len(self.under_way) < WINDOW and (not self.under_way or sizes < WINDOW_OCTETS)
+
+    def _begin(self, delivery: Delivery) -> Conversation[None]:
+        """Say all of a message, as far as it may be said before its replies."""
+        sending = self._conversation(delivery)
+        self.under_way.append((delivery, sending))
+        yield from self._go_on(delivery, sending, until=Need.SAID)
+
+    def _conversation(self, delivery: Delivery) -> Conversation[None]:
+        check_abort(delivery, self._max_recipients)
+        smtp = self.smtp or (yield Need.CONNECTION)
+        yield from deliver(smtp, delivery, max_recipients=self._max_recipients, hot=delivery.hot, in_flight=True)
+
+    def _connect(self, wanted_by: Delivery) -> Conversation[SMTPProtocol]:
+        """Make a fresh connection once the present one has nothing unanswered."""
+        for delivery, sending in list(self.under_way):
+            if delivery is not wanted_by:
+                yield from self._go_on(delivery, sending)
+        self.connecting = True
+        smtp: SMTPProtocol = yield Need.CONNECTION
+        self.connecting, self.smtp, self._first, self._heard = False, smtp, wanted_by, 0
+        return smtp
+
+    def _finish(self) -> Conversation[None]:
+        """Bring the oldest message to its end."""
+        yield from self._go_on(*self.under_way[0])
+
+    def _go_on(self, delivery: Delivery, sending: Conversation[None], until: Need | None = None) -> Conversation[None]:
+        """Continue a message's conversation, to its end or to a certain need."""
+        answer: Any = None
+        try:
+            while (need := sending.send(answer)) is not until or until is None:
+                if need is Need.CONNECTION:
+                    answer = yield from self._connect(delivery)
+                else:
+                    answer = None if need is Need.SAID else (yield need)
+        except StopIteration:
+            self._end(delivery, None)
+        except SMTPException as error:
+            if delivery.transactions or self.connecting:
+                raise
+            # Nothing was said: it concerns this message alone.
+            self._end(delivery, error)
+
+    def _end(self, delivery: Delivery, error: SMTPException | None) -> None:
+        delivery.end(error)
+        self.under_way = deque(pair for pair in self.under_way if pair[0] is not delivery)
+
+    def lost(self, error: SMTPException) -> None:
+        """The connection is over: give up what it left in doubt, and keep what can go on over a fresh one."""
+        kept = []
+        for delivery, _ in self.under_way:
+            if self._may_go_again(delivery, error):
+                delivery.reset()
+                kept.append(delivery)
+            else:
+                delivery.end(error)
+        self._again.extendleft(reversed(kept))
+        self.under_way.clear()
+        if self.smtp is not None and not self.smtp.over:
+            self.smtp.connection_lost()
+        self.smtp = None
+
+    def _may_go_again(self, delivery: Delivery, error: SMTPException) -> bool:
+        if not delivery.transactions:
+            return True
+        if delivery is self._first:
+            return False
+        if self.smtp is not None and self.smtp.dismissal and delivery.unheard:
+            return True  # it stood behind a 421 and was never taken up
+        again = not delivery.retried and delivery.found_dead(error)
+        delivery.retried |= again
+        return again
