@@ -17,6 +17,15 @@ if not site_settings.configured:
         ADMINS=["root@example.com"] if django.VERSION >= (6, 0) else [("Root", "root@example.com")],
         SECRET_KEY="tests",
         USE_TZ=True,
+        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {
+                    "loaders": [("django.template.loaders.locmem.Loader", {"reset.txt": "{{ domain }} {{ token }}"})]
+                },
+            }
+        ],
         DATABASES={name: {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"} for name in ("default", "other")},
         # Where MAILERS is defined EMAIL_* are not to be touched, not even by Django's own test set-up.
         **({"MAILERS": {"default": {"BACKEND": "mailbridge_django.Backend"}}} if HAS_MAILERS else {}),
