@@ -68,11 +68,14 @@ def test_a_message_is_sent_where_somebody_asks_for_it() -> None:
     assert step(diagnosis, "SEND").facts["queue_id"] == diagnosis.receipt.queue_id
 
 
-def test_replies_in_pieces() -> None:
-    """A step is one step, however often it waits."""
-    with ScriptedServer() as server:
+def test_an_exchange_of_several_lines_is_one_step() -> None:
+    """LOGIN asks twice, and each reply comes in pieces."""
+    with ScriptedServer(tls="starttls", accounts=ANN, auth=("LOGIN",)) as server:
         server.segments(7)
-        assert names(check(server)) == OPENED + ASKED
+        diagnosis = check(server, "ann@example.com")
+
+    assert names(diagnosis) == [*OPENED, "STARTTLS", "TLS", "EHLO", "AUTH", *ASKED]
+    assert step(diagnosis, "AUTH").facts["mechanism"] == "LOGIN"
 
 
 def test_words_of_a_server_move_no_cursor() -> None:
