@@ -110,11 +110,8 @@ class Connection(Link):
         """
         try:
             return await self._watching.wait(pause.deadline, take=self._take, write=pause.write)
-        except SMTPException as error:
-            self._broken(error)
-            raise
         except OSError as error:
-            raise self._broken(error) from error
+            self._fail(error)
 
     async def answer(self, need: Need) -> Secret | None:
         """What a need asks for beyond octets: a handshake, a token.
@@ -130,11 +127,8 @@ class Connection(Link):
                     return await self._token()
                 case Need.FRESH_TOKEN:
                     return await self._token(force_refresh=True)
-        except SMTPException as error:
-            self._broken(error)
-            raise
         except OSError as error:
-            raise self._broken(error) from error
+            self._fail(error)
         return None
 
     async def _token(self, **options: bool) -> Secret:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from ..capabilities import Capabilities
 from ..conversations import Delivery, failure
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..receipts import Receipt
 from ..server import Server
+from ..tls import TLSInfo
 from .link import Link
 from .resumption import Resumption
 
@@ -135,3 +137,33 @@ class Keeper(Generic[C]):
         self._pid = os.getpid()
         self.abort()
         self.connection = None
+
+
+K = TypeVar("K", bound=Keeper[Any])
+
+
+class Insight(Generic[K]):
+    """What can be seen of the connection that a client keeps."""
+
+    _channel: K
+
+    @property
+    def connected(self) -> bool:
+        """A connection is open and could carry a message, as far as anybody knows without asking."""
+        return self._channel.connected
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server announced on the present connection."""
+        connection = self._channel.connection
+        return connection.protocol.capabilities if connection else Capabilities()
+
+    @property
+    def tls(self) -> TLSInfo | None:
+        """What protects the present connection: version, cipher, the certificate's names and expiry."""
+        return self._channel.connection.tls if self._channel.connection else None
+
+    @property
+    def transcript(self) -> tuple[str, ...]:
+        """The last lines of the present connection, redacted."""
+        return self._channel.connection.protocol.transcript.lines() if self._channel.connection else ()

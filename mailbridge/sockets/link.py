@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from ..conversations import Need
 from ..dialling import own_name
@@ -132,11 +132,8 @@ class Link:
                 return Pause(self._soon(), write=True)
             if need is Need.DATA and not self._heard():
                 return Pause(self._reply_due(), write=False)
-        except SMTPException as error:
-            self._broken(error)
-            raise
         except OSError as error:
-            raise self._broken(error) from error
+            self._fail(error)
         self._served = self.protocol.replies_read
         return None
 
@@ -164,14 +161,14 @@ class Link:
         self._socket, self._tls = sock, describe(sock)
         self.protocol.tls_established()
 
-    def _broken(self, error: OSError) -> SMTPException:
-        """Close, and say why: ours as it is, a foreign one translated."""
+    def _fail(self, error: OSError) -> NoReturn:
+        """What breaks the connection closes it, and leaves as an error of ours."""
         phase = self.protocol.phase
         self.abort()
         if isinstance(error, SMTPException):
             error.phase = error.phase or phase
-            return error
-        return self.protocol.ending() if self.protocol.dismissal else translated(error, phase, self.server)
+            raise error
+        raise (self.protocol.ending() if self.protocol.dismissal else translated(error, phase, self.server)) from error
 
     def _soon(self) -> float:
         """The moment by which there must be progress."""

@@ -9,19 +9,18 @@ from typing import Self
 
 from .. import commands
 from ..addresses import parse
-from ..capabilities import Capabilities
 from ..conversations import Conversation, Delivery, ask, expand, verify
 from ..errors import SMTPException
 from ..protocol import SMTPProtocol
 from ..receipts import Receipt
 from ..replies import Reply
 from ..server import Server
-from ..tls import TLSInfo
+from ..sockets.keeper import Insight
 from .channel import Channel
 from .sender import Sender
 
 
-class Client(Sender):
+class Client(Insight[Channel], Sender):
     """A client that keeps one connection and replaces it when it dies.
 
     It connects when it must, and it is for one thread at a time.
@@ -51,27 +50,6 @@ class Client(Sender):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    @property
-    def connected(self) -> bool:
-        """A connection is open and could carry a message, as far as anybody knows without asking."""
-        return self._channel.connected
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the server announced on the present connection."""
-        connection = self._channel.connection
-        return connection.protocol.capabilities if connection else Capabilities()
-
-    @property
-    def tls(self) -> TLSInfo | None:
-        """What protects the present connection: version, cipher, the certificate's names and expiry."""
-        return self._channel.connection.tls if self._channel.connection else None
-
-    @property
-    def transcript(self) -> tuple[str, ...]:
-        """The last lines of the present connection, redacted."""
-        return self._channel.connection.protocol.transcript.lines() if self._channel.connection else ()
 
     def connect(self) -> None:
         """Connect, protect and log in, unless that is done.

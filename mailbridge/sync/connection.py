@@ -108,11 +108,8 @@ class Connection(Link):
         """
         try:
             return wait(self._sock, pause.deadline, read=True, write=pause.write)
-        except SMTPException as error:
-            self._broken(error)
-            raise
         except OSError as error:
-            raise self._broken(error) from error
+            self._fail(error)
 
     def answer(self, need: Need) -> Secret | None:
         """What a need asks for beyond octets: a handshake, a token.
@@ -128,11 +125,8 @@ class Connection(Link):
                     return self._token()
                 case Need.FRESH_TOKEN:
                     return self._token(force_refresh=True)
-        except SMTPException as error:
-            self._broken(error)
-            raise
         except OSError as error:
-            raise self._broken(error) from error
+            self._fail(error)
         return None
 
     def _token(self, **options: bool) -> Secret:
