@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHON
 
-.PHONY: demo test lint matrix bench clean
+.PHONY: demo test lint matrix servers bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## a Django site and a Flask app send real mail; SERVE=1 leaves the site running
@@ -27,7 +27,7 @@ bench: $(VENV)/.bench ## us beside the others, one table; QUICK=1 is a rough loo
 	@QUICK="$(QUICK)" $(BIN)/python -m benchmarks
 
 clean: ## forget every environment and cache
-	rm -rf $(VENV) .venv-matrix build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-matrix build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .servers
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml when nothing is left to install: the second run starts at once.
@@ -41,7 +41,10 @@ $(VENV)/.dev: $(VENV)/.demo
 	@scripts/make-venv $(VENV) $(BIN)/python --group dev
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.dev
+$(VENV)/.servers: $(VENV)/.dev ## against Postfix, Dovecot, aiosmtpd and smtp-server, which it installs where they are missing
+	@scripts/servers
+
+bench: $(VENV)/.dev
 	@echo "Adding the other clients to $(VENV) ..."
 	@scripts/make-venv $(VENV) $(BIN)/python --group bench
 	@touch $@

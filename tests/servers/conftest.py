@@ -1,0 +1,101 @@
+"""Real servers, each started once for the whole run. `make servers` sets REAL_SERVERS; without it none of this is run."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from mailbridge import MailObject
+from tests.servers.lab import LABS, Aiosmtpd, Dovecot, Lab, Missing, Nodemailer, Postfix
+from tests.servers.lab.faces import FACES, Face
+
+collect_ignore_glob = [] if os.environ.get("REAL_SERVERS") else ["test_*.py"]
+
+
+class Street:
+    """Starts each server when it is first asked for, and stops what was started."""
+
+    def __init__(self) -> None:
+        self.labs: dict[type[Lab], Lab] = {}
+
+    def __call__(self, kind: type[Lab]) -> Lab:
+        if kind not in self.labs:
+            try:
+                if kind is Postfix:
+                    # Its logins are Dovecot's to check, and Dovecot's submission relays to it.
+                    Postfix.sasl = self(Dovecot).folder / "run" / "postfix-auth"
+                lab = kind()
+            except Missing as missing:
+                pytest.skip(f"{kind.name}: {missing}")
+            self.labs[kind] = lab
+            lab.start()
+        return self.labs[kind]
+
+    def close(self) -> None:
+        for lab in self.labs.values():
+            lab.close()
+
+
+@pytest.fixture(scope="session")
+def street() -> Iterator[Street]:
+    street = Street()
+    yield street
+    street.close()
+
+
+@pytest.fixture(params=LABS, ids=lambda kind: kind.name)
+def lab(request: pytest.FixtureRequest, street: Street) -> Lab:
+    """Each of the servers in turn."""
+    return street(request.param)
+
+
+@pytest.fixture(params=[kind for kind in LABS if not kind.lmtp], ids=lambda kind: kind.name)
+def smtp(request: pytest.FixtureRequest, street: Street) -> Lab:
+    """Each server that speaks SMTP."""
+    return street(request.param)
+
+
+@pytest.fixture
+def postfix(street: Street) -> Lab:
+    return street(Postfix)
+
+
+@pytest.fixture
+def dovecot(street: Street) -> Lab:
+    return street(Dovecot)
+
+
+@pytest.fixture
+def aiosmtpd(street: Street) -> Lab:
+    return street(Aiosmtpd)
+
+
+@pytest.fixture
+def nodemailer(street: Street) -> Lab:
+    return street(Nodemailer)
+
+
+@pytest.fixture(params=FACES, ids=lambda face: face.__name__.lower())
+def face(request: pytest.FixtureRequest) -> type[Face]:
+    """Each way to use us."""
+    return request.param  # type: ignore[no-any-return]  # pytest types it as Any
+
+
+@pytest.fixture
+def token() -> str:
+    """Marks a message, to find it at the server."""
+    return uuid4().hex
+
+
+@pytest.fixture
+def letter(token: str) -> Callable[..., MailObject]:
+    """Make a message from the sender to the recipients, with this body."""
+
+    def write(*to: str, body: bytes = b"Hello\r\n", sender: str = "ann@lab.test", **options: Any) -> MailObject:
+        head = b"From: <ann@lab.test>\r\nDate: Wed, 25 Nov 2026 12:00:00 +0000\r\nMessage-ID: <%s@lab.test>\r\n\r\n"
+        content = head % token.encode() + body
+        return MailObject(content, sender, to or ("bob@lab.test",), **options)
+
+    return write
