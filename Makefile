@@ -23,6 +23,9 @@ lint: $(VENV)/.dev ## ruff and mypy, both strict
 matrix: ## the suite on each Python and its Django that this machine has
 	@scripts/matrix
 
+servers: $(VENV)/.dev ## against Postfix, Dovecot, aiosmtpd and smtp-server, which it installs where they are missing
+	@scripts/servers
+
 bench: $(VENV)/.bench ## us beside the others, one table; QUICK=1 is a rough look
 	@QUICK="$(QUICK)" $(BIN)/python -m benchmarks
 
@@ -41,10 +44,7 @@ $(VENV)/.dev: $(VENV)/.demo
 	@scripts/make-venv $(VENV) $(BIN)/python --group dev
 	@touch $@
 
-$(VENV)/.servers: $(VENV)/.dev ## against Postfix, Dovecot, aiosmtpd and smtp-server, which it installs where they are missing
-	@scripts/servers
-
-bench: $(VENV)/.dev
+$(VENV)/.bench: $(VENV)/.dev
 	@echo "Adding the other clients to $(VENV) ..."
 	@scripts/make-venv $(VENV) $(BIN)/python --group bench
 	@touch $@

@@ -1,4 +1,4 @@
-"""Real servers, each started once for the whole run. `make servers` sets REAL_SERVERS; without it none of this is run."""
+"""Real servers, started once for the whole run. `make servers` sets REAL_SERVERS; without it none of this is run."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from mailbridge import MailObject
-from tests.servers.lab import LABS, Aiosmtpd, Dovecot, Lab, Missing, Nodemailer, Postfix
+from tests.servers.lab import LABS, Aiosmtpd, Dovecot, Lab, MissingError, Nodemailer, Postfix
 from tests.servers.lab.faces import FACES, Face
 
 collect_ignore_glob = [] if os.environ.get("REAL_SERVERS") else ["test_*.py"]
@@ -27,7 +27,7 @@ class Street:
                     # Its logins are Dovecot's to check, and Dovecot's submission relays to it.
                     Postfix.sasl = self(Dovecot).folder / "run" / "postfix-auth"
                 lab = kind()
-            except Missing as missing:
+            except MissingError as missing:
                 pytest.skip(f"{kind.name}: {missing}")
             self.labs[kind] = lab
             lab.start()

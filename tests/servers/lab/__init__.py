@@ -6,11 +6,11 @@ octets at the door `small`, more than `RECIPIENTS` recipients.
 """
 
 from .dovecot import Dovecot
-from .machine import Lab, Missing
+from .machine import Lab, MissingError
 from .nodemailer import Nodemailer
 from .postfix import Postfix
 from .python import Aiosmtpd
 
 LABS: tuple[type[Lab], ...] = (Postfix, Dovecot, Aiosmtpd, Nodemailer)
 
-__all__ = ["LABS", "Aiosmtpd", "Dovecot", "Lab", "Missing", "Nodemailer", "Postfix"]
+__all__ = ["LABS", "Aiosmtpd", "Dovecot", "Lab", "MissingError", "Nodemailer", "Postfix"]

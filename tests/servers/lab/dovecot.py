@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Sequence
 
-from .machine import IDN_A_LABEL, PASSWORD, USER, Lab, Missing
+from .machine import IDN_A_LABEL, PASSWORD, USER, Lab, MissingError
 
 KEY = b"a key of this lab alone, thirty-two octets"
 CONFIG = """\
@@ -113,9 +113,11 @@ class Dovecot(Lab):
 
     def check(self) -> None:
         if not shutil.which("dovecot"):
-            raise Missing("Dovecot is not installed (apt-get install dovecot-core dovecot-lmtpd dovecot-submissiond)")
+            raise MissingError(
+                "Dovecot is not installed (apt-get install dovecot-core dovecot-lmtpd dovecot-submissiond)"
+            )
         if os.geteuid():
-            raise Missing("Dovecot needs root to start")
+            raise MissingError("Dovecot needs root to start")
 
     def configure(self) -> None:
         self.write("dovecot.conf", CONFIG.format(folder=self.folder, relay=self.relay, **self.ports))

@@ -28,7 +28,7 @@ ADDED = (b"return-path:", b"received:", b"delivered-to:", b"x-original-to:", b"x
 AUTHORITY, STRANGER = trustme.CA(), trustme.CA()
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """What this machine lacks to run a server."""
 
 
@@ -100,7 +100,7 @@ class Lab:
         """Say what this machine lacks.
 
         Raises:
-            Missing: It cannot run here.
+            MissingError: It cannot run here.
         """
         raise NotImplementedError
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from .machine import LARGEST, LIMIT, PASSWORD, RECIPIENTS, USER, Lab, Missing
+from .machine import LARGEST, LIMIT, PASSWORD, RECIPIENTS, USER, Lab, MissingError
 
 HERE = Path(__file__).parent
 # Where `make servers` puts the package.
@@ -20,9 +20,9 @@ class Nodemailer(Lab):
 
     def check(self) -> None:
         if not shutil.which("node"):
-            raise Missing("node is not installed (apt-get install nodejs npm)")
+            raise MissingError("node is not installed (apt-get install nodejs npm)")
         if not (MODULES / "smtp-server").is_dir():
-            raise Missing("smtp-server is not installed (make servers does it, by npm)")
+            raise MissingError("smtp-server is not installed (make servers does it, by npm)")
 
     def configure(self) -> None:
         values = {"modules": str(MODULES), "ports": self.ports, "mail": str(self.mail), "folder": str(self.folder)}

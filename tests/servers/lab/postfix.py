@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from .machine import IDN, IDN_A_LABEL, LARGEST, LIMIT, RECIPIENTS, Lab, Missing
+from .machine import IDN, IDN_A_LABEL, LARGEST, LIMIT, RECIPIENTS, Lab, MissingError
 
 MASTER = Path("/usr/lib/postfix/sbin/master")
 
@@ -86,9 +86,9 @@ class Postfix(Lab):
 
     def check(self) -> None:
         if not MASTER.exists():
-            raise Missing("Postfix is not installed (apt-get install postfix)")
+            raise MissingError("Postfix is not installed (apt-get install postfix)")
         if os.geteuid():
-            raise Missing("Postfix needs root to start")
+            raise MissingError("Postfix needs root to start")
 
     def configure(self) -> None:
         values = {"idn": IDN, "a_label": IDN_A_LABEL, "recipients": RECIPIENTS, "largest": LARGEST}
