@@ -39,12 +39,14 @@ def test_a_restart_in_the_middle_of_a_batch_costs_no_message(
             if number == 5:
                 lab.stop()
                 lab.start()
-            assert client.send(letter()).accepted
+            assert client.send(letter(body=b"%d\r\n" % number)).accepted
 
     stored = lab.arrived(token, 10)
-    assert len(stored) == 10
-    for each in stored:
-        added(each, letter().content)
+    # What a server delivers twice by itself has one Received field; a second transaction has another.
+    once = sorted(set(stored) if lab.queues else stored, key=lambda each: each.splitlines()[-1])
+    assert len(once) == 10
+    for number, each in enumerate(once):
+        added(each, letter(body=b"%d\r\n" % number).content)
 
 
 def test_while_the_server_is_down_nothing_is_claimed(lab: Lab, face: type[Face], letter: Letter) -> None:

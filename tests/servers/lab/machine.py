@@ -72,6 +72,7 @@ class Lab:
         doors: Names of its ports: "smtp" or "lmtp", "starttls", "tls", "small", "idle" and its own.
         longest: The longest line that it takes.
         unix_lines: It stores lines that end in LF, and one file for each recipient.
+        queues: It delivers behind its reply, and once more where it was killed in between.
     """
 
     name: ClassVar[str]
@@ -79,6 +80,7 @@ class Lab:
     lmtp: ClassVar[bool] = False
     longest: ClassVar[int] = 5000
     unix_lines: ClassVar[bool] = False
+    queues: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.check()

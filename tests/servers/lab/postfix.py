@@ -81,6 +81,7 @@ class Postfix(Lab):
     name = "postfix"
     doors = ("smtp", "starttls", "tls", "small", "unsized", "idle")
     unix_lines = True
+    queues = True
     # The socket of whoever checks passwords; without it the doors with logins refuse everybody.
     sasl: ClassVar[Path] = Path("/nonexistent")
 
