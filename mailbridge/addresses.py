@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import cast
@@ -53,6 +53,7 @@ class Address:
     Attributes:
         local: The local part without its quotes.
         domain: The domain in A-labels, an address literal, or empty ("postmaster").
+        path: The path for a command, with its brackets (RFC 5321 section 4.1.2).
 
     Raises:
         SMTPInputError: A part that SMTP cannot carry.
@@ -60,12 +61,14 @@ class Address:
 
     local: str
     domain: str = ""
+    path: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.local or not self.local.isprintable():
             raise _wrong(self.local, "its local part is empty or holds a control character")
         if a_labels(self.domain) != self.domain:
             raise _wrong(self.domain, "its domain is not in A-labels")
+        object.__setattr__(self, "path", f"<{self}>".encode())
         # RFC 5321 section 4.5.3.1: the lengths that every server takes.
         path, domain = len(self.path), len(self.domain)
         if path - len("<>") - domain - bool(domain) > LOCAL_PART:
@@ -82,11 +85,6 @@ class Address:
     def key(self) -> tuple[str, str]:
         """What makes two mailboxes the same: the local part to the letter, the domain in any case."""
         return self.local, self.domain.casefold()
-
-    @property
-    def path(self) -> bytes:
-        """The path for a command, with its brackets (RFC 5321 section 4.1.2)."""
-        return f"<{self}>".encode()
 
     def __str__(self) -> str:
         local = self.local

@@ -28,14 +28,21 @@ class Capabilities:
         name: What the server calls itself.
         esmtp: It answered EHLO or LHLO, not only HELO.
         extensions: Keyword in upper case → its parameters.
+        pipelining: RFC 2920: commands may be sent without waiting for each reply.
+        chunking: RFC 3030: BDAT may be used instead of DATA.
     """
 
     name: str = ""
     esmtp: bool = False
     extensions: Mapping[str, str] = field(default_factory=dict)
+    # Every command asks for them.
+    pipelining: bool = field(init=False, repr=False, compare=False)
+    chunking: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extensions", MappingProxyType(dict(self.extensions)))
+        object.__setattr__(self, "pipelining", "PIPELINING" in self.extensions)
+        object.__setattr__(self, "chunking", "CHUNKING" in self.extensions)
 
     @classmethod
     def parse(cls, reply: Reply) -> Self:
@@ -55,16 +62,6 @@ class Capabilities:
     def __reduce__(self) -> tuple[type[Capabilities], tuple[str, bool, dict[str, str]]]:
         # A mapping proxy does not pickle; the plain dictionary inside it does.
         return type(self), (self.name, self.esmtp, dict(self.extensions))
-
-    @property
-    def pipelining(self) -> bool:
-        """RFC 2920: commands may be sent without waiting for each reply."""
-        return "PIPELINING" in self
-
-    @property
-    def chunking(self) -> bool:
-        """RFC 3030: BDAT may be used instead of DATA."""
-        return "CHUNKING" in self
 
     @property
     def size(self) -> int | None:

@@ -215,17 +215,17 @@ class Mail(Command):
     utf8: bool = False
     options: MailOptions | None = None
 
-    def _words(self) -> Iterator[bytes]:
-        yield b"MAIL"
-        yield b"FROM:" + (self.sender.path if self.sender else b"<>")
+    def _words(self) -> list[bytes]:
+        words = [b"MAIL", b"FROM:" + (self.sender.path if self.sender else b"<>")]
         if self.size is not None:
-            yield b"SIZE=" + _number(self.size, "the size of a message")
+            words.append(b"SIZE=" + _number(self.size, "the size of a message"))
         if self.body is not None:
-            yield b"BODY=" + _word(self.body, "the body type")
+            words.append(b"BODY=" + _word(self.body, "the body type"))
         if self.utf8:
-            yield b"SMTPUTF8"
+            words.append(b"SMTPUTF8")
         if self.options is not None:
-            yield from (word.encode() for word in self.options.words())
+            words += (word.encode() for word in self.options.words())
+        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +237,11 @@ class Rcpt(Command):
     recipient: Address
     options: RcptOptions | None = None
 
-    def _words(self) -> Iterator[bytes]:
-        yield b"RCPT"
-        yield b"TO:" + self.recipient.path
+    def _words(self) -> list[bytes]:
+        words = [b"RCPT", b"TO:" + self.recipient.path]
         if self.options is not None:
-            yield from (word.encode() for word in self.options.words())
+            words += (word.encode() for word in self.options.words())
+        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,11 +281,11 @@ class Bdat(Command):
     def commits(self) -> bool:
         return self.last
 
-    def _words(self) -> Iterator[bytes]:
-        yield b"BDAT"
-        yield _number(self.size, "the size of a chunk")
+    def _words(self) -> list[bytes]:
+        words = [b"BDAT", _number(self.size, "the size of a chunk")]
         if self.last:
-            yield b"LAST"
+            words.append(b"LAST")
+        return words
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ from typing import BinaryIO, Self, cast
 
 from .errors import SMTPInputError
 from .facts import Phase
-from .wire import CHUNK, canonical, is_canonical, read_pieces
+from .wire import CHUNK, Measure, Octets, canonical, read_pieces
 
 # No header that a person wrote comes near this.
 HEADER = 1024 * 1024
+# Most end much sooner.
+USUAL = 8 * 1024
 
 _FIRST_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -31,7 +33,7 @@ _KNOWN = re.compile(
     rb"|received|mime-version|content-type)[ \t]*:"
 )
 
-Pieces = Callable[[], Iterable[bytes]]
+Pieces = Callable[[], Iterable[Octets]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,9 @@ class Content:
     @classmethod
     def of(cls, header: bytes, body: Pieces, *, known_canonical: bool = False) -> Self:
         """Measure a body once, so that MAIL can say its size and whether it needs 8BITMIME."""
-        clean = known_canonical or is_canonical(body())
-        size, eight_bit = len(header), False
-        for piece in body() if clean else canonical(body()):
-            size += len(piece)
-            eight_bit = eight_bit or not piece.isascii()
-        return cls(header, body, clean, size, eight_bit)
+        found = Measure(body(), known_canonical=known_canonical)
+        size = len(header) + (found.size if found.canonical else Measure(canonical(body())).size)
+        return cls(header, body, found.canonical, size, found.eight_bit)
 
     @property
     def utf8_header(self) -> bool:
@@ -70,17 +69,19 @@ class Content:
     @property
     def undecodable_header(self) -> bool:
         """The header holds octets above 127 that are no UTF-8: nothing carries them as they are."""
+        if self.header.isascii():
+            return False
         try:
             self.header.decode()
         except UnicodeDecodeError:
             return True
         return False
 
-    def canonical_body(self) -> Iterable[bytes]:
+    def canonical_body(self) -> Iterable[Octets]:
         """A fresh run over the body as it goes onto the wire."""
         return self.body() if self.canonical else canonical(self.body())
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[Octets]:
         """The octets in order, in pieces of one or two CHUNKs, none empty; only the last one is smaller.
 
         Raises:
@@ -96,32 +97,37 @@ class Content:
             raise SMTPInputError("the content changed while it was sent", phase=Phase.CONTENT)
 
 
-def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _gathered(pieces: Iterable[Octets]) -> Iterator[Octets]:
     """Join small pieces with what follows them: each leaves with a reply of its own where it is a BDAT chunk."""
-    held: list[bytes] = []
+    held: list[Octets] = []
     size = 0
     for piece in pieces:
         if held and size + len(piece) > 2 * CHUNK:
-            yield b"".join(held)
+            yield _joined(held)
             held, size = [], 0
         if piece:
             held.append(piece)
             size += len(piece)
         if size >= CHUNK:
-            yield b"".join(held)
+            yield _joined(held)
             held, size = [], 0
     if held:
-        yield b"".join(held)
+        yield _joined(held)
+
+
+def _joined(held: list[Octets]) -> Octets:
+    return held[0] if len(held) == 1 else b"".join(held)
 
 
 def of_octets(data: bytes | bytearray | memoryview) -> tuple[bytes, Pieces]:
     """Divide octets into header and body; the body is read from where the caller holds it."""
     view = memoryview(data).cast("B")
-    header, start = divided(_begun_well(bytes(view[:HEADER])))
+    # A megabyte is copied only where the first kilobytes are not the whole header.
+    header, start = _canonical_head(bytes(view[:USUAL])) or divided(_begun_well(bytes(view[:HEADER])))
 
-    def body() -> Iterator[bytes]:
+    def body() -> Iterator[Octets]:
         for offset in range(start, len(view), CHUNK):
-            yield bytes(view[offset : offset + CHUNK])
+            yield view[offset : offset + CHUNK]
 
     return header, body
 
@@ -186,6 +192,15 @@ def _mistake(head: bytes) -> str:
     if head[:1] in {b" ", b"\t"} and _KNOWN.search(paragraph):
         return "the message begins with white space"
     return ""
+
+
+def _canonical_head(head: bytes) -> tuple[bytes, int] | None:
+    """The same as `divided`, where it is seen at a glance."""
+    end = head.find(b"\r\n\r\n") + len(b"\r\n")
+    header = head[:end]
+    if _FIRST_FIELD.match(header) and header.count(b"\n") == header.count(b"\r") == header.count(b"\r\n"):
+        return header, end
+    return None
 
 
 def divided(head: bytes) -> tuple[bytes, int]:

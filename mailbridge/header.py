@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate, make_msgid
+from typing import cast
 
 from .addresses import Address, addr_specs, parse_list
 from .errors import SMTPInputError
@@ -16,7 +17,8 @@ _FIELD = re.compile(rb"(?m:^)(?P<name>[!-9;-~]+)[ \t]*:(?P<value>[^\r\n]*(?:\r\n
 _NAME = re.compile(r"[!-9;-~]+")
 # A line end begins a new field, or the body, but where white space and more words follow (WIRE.md S9).
 _INJECTION = re.compile(r"\n(?![ \t]+[^ \t\r\n])|\r(?!\n)|\0")
-_HIDDEN = {"bcc", "resent-bcc"}
+# What `completed` looks for. A folded line begins with white space, so each match begins a field.
+_NOTED = re.compile(rb"(?i)\n(?:(?P<bcc>(?:resent-)?bcc)|(?P<id>message-id)|date)[ \t]*:")
 ADDRESS_FIELDS = {
     f"{prefix}{name}" for prefix in ("", "resent-") for name in ("from", "sender", "to", "cc", "bcc", "reply-to")
 }
@@ -58,24 +60,38 @@ def completed(header: bytes, sender: Address | None) -> tuple[bytes, str]:
     Returns:
         The header, and its Message-ID.
     """
-    # RFC 5322 section 3.6.3: Bcc is seen by nobody who is not in it.
-    kept = _FIELD.sub(lambda f: b"" if f["name"].decode().lower() in _HIDDEN else f[0], header)
-    names = {name.lower(): value for name, value in fields_of(kept)}
-    added = b""
-    message_id = names.get("message-id", "").strip()
+    # Three fields of twenty matter here: the others are not even taken apart.
+    noted = {found.lastgroup or "date": found.start() for found in _NOTED.finditer(b"\n" + header)}
+    # Content without a header has no empty line in front of its body yet.
+    completed = _without_bcc(header) if "bcc" in noted else header or b"\r\n"
+    message_id = _value_at(header, noted["id"]) if "id" in noted else ""
+    if "date" not in noted:
+        completed = f"Date: {formatdate(localtime=True)}\r\n".encode() + completed
     if not message_id:
         # make_msgid would ask the resolver for this machine's name.
-        domain = (sender.domain if sender else "") or _domain_of(names.get("from", ""))
+        domain = (sender.domain if sender else "") or _author_domain(header)
         message_id = make_msgid(domain=domain or "mailbridge.invalid")
-        added += f"Message-ID: {message_id}\r\n".encode()
-    if "date" not in names:
-        added += f"Date: {formatdate(localtime=True)}\r\n".encode()
-    # Content without a header has no empty line in front of its body yet.
-    return added + (kept if header else b"\r\n"), message_id
+        completed = f"Message-ID: {message_id}\r\n".encode() + completed
+    return completed, message_id
 
 
-def _domain_of(author: str) -> str:
+def _without_bcc(header: bytes) -> bytes:
+    # RFC 5322 section 3.6.3: Bcc is seen by nobody who is not in it.
+    def unless_bcc(found: re.Match[bytes]) -> bytes:
+        noted = _NOTED.match(b"\n" + found[0])
+        return b"" if noted and noted["bcc"] else found[0]
+
+    return _FIELD.sub(unless_bcc, header)
+
+
+def _value_at(header: bytes, position: int) -> str:
+    found = cast("re.Match[bytes]", _FIELD.match(header, position))  # each line of a canonical header is one
+    return fields_of(found[0])[0][1].strip()
+
+
+def _author_domain(header: bytes) -> str:
     """The domain of the first author: a report has a From, though its reverse-path is null."""
+    author = next((value for name, value in reversed(fields_of(header)) if name.lower() == "from"), "")
     try:
         return next((address.domain for address in parse_list(author)), "")
     except SMTPInputError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.message import Message
-from types import UnionType
+from types import NoneType
 from typing import BinaryIO, Literal, cast, get_args
 
 from . import content as contents
@@ -44,6 +44,7 @@ class MailObject:
 
 
 OnPartial = Literal["deliver", "raise", "abort"]
+_ON_PARTIAL = get_args(OnPartial)
 
 
 def mail_object(
@@ -72,13 +73,13 @@ def check_partial(on_partial: object) -> None:
     Raises:
         SMTPInputError: It is none of `OnPartial`.
     """
-    if on_partial not in get_args(OnPartial):
+    if on_partial not in _ON_PARTIAL:
         raise SMTPInputError(f"on_partial is deliver, raise or abort, not {on_partial!r}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Recipient:
-    """One mailbox of an envelope.
+    """One mailbox of an envelope, which has each only once: it is equal to itself alone, and cheap as a key.
 
     Attributes:
         names: How the caller wrote it; more than one where it was named more than once.
@@ -123,14 +124,16 @@ def prepare(mail: MailObject) -> Prepared:
     Raises:
         SMTPInputError: An address, an option, a header field or the content cannot be sent.
     """
-    _check_kind("options", mail.options, MailOptions | None)
+    _check_kind("options", mail.options, MailOptions, NoneType)
     if isinstance(mail.content, Message):
         serialising.check(mail.content)
-        fields = serialising.fields_of(mail.content)
+        fields: Sequence[headers.Field] = serialising.fields_of(mail.content)
         raw = None
     else:
         raw = _divided(mail.content)
-        fields = headers.fields_of(raw[0])
+        # Nobody asks the header for an envelope that the caller gives.
+        given = mail.sender is not None and mail.recipients is not None
+        fields = () if given else headers.fields_of(raw[0])
     sender_name = mail.sender if mail.sender is not None else headers.sender_of(fields)
     sender = parse(sender_name) if sender_name not in ("", "<>") else None
     names = _names(mail.recipients) if mail.recipients is not None else headers.recipients_of(fields)
@@ -145,7 +148,7 @@ def prepare(mail: MailObject) -> Prepared:
 
 
 def _divided(source: object) -> tuple[bytes, contents.Pieces]:
-    if isinstance(source, bytes | bytearray | memoryview):
+    if isinstance(source, (bytes, bytearray, memoryview)):
         return contents.of_octets(source)
     if hasattr(source, "read"):
         return contents.of_file(cast("BinaryIO", source))
@@ -159,9 +162,11 @@ def _serialised(message: Message, fields: Sequence[headers.Field]) -> tuple[byte
     return contents.of_pieces(serialising.serialised(message, utf8=utf8))
 
 
-def _check_kind(name: str, value: object, kind: type | UnionType) -> None:
-    if not isinstance(value, kind):
-        raise SMTPInputError(f"{name} takes {getattr(kind, '__name__', kind)}, not {printable(repr(value), 100)}")
+def _check_kind(name: str, value: object, *kinds: type) -> None:
+    # A tuple: to make a union of types takes longer than the check.
+    if not isinstance(value, kinds):
+        wanted = " | ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+        raise SMTPInputError(f"{name} takes {wanted}, not {printable(repr(value), 100)}")
 
 
 def _names(recipients: object) -> Sequence[str]:

@@ -18,7 +18,7 @@ from .facts import Phase
 from .replies import Reply
 from .states import ALLOWED, LEADS_TO, State
 from .transcript import Transcript
-from .wire import DotStuffer, ReplyBuffer, SendBuffer
+from .wire import DotStuffer, Octets, ReplyBuffer, SendBuffer
 
 # RFC 2920 section 3.1: what is unanswered must be bounded, or two full TCP windows wait for each other.
 OUTSTANDING = 128
@@ -117,8 +117,8 @@ class SMTPProtocol:
     @property
     def over(self) -> bool:
         """Nothing more can be learned here: the stream ended, or a 421 left nothing at stake."""
-        at_stake = any(map(self._at_stake, self._outstanding))
-        return self.state is State.CLOSED or (self.dismissal is not None and not at_stake)
+        gone = self.dismissal is not None and not any(map(self._at_stake, self._outstanding))
+        return gone or self.state is State.CLOSED
 
     @property
     def full(self) -> bool:
@@ -174,19 +174,19 @@ class SMTPProtocol:
         """
         if self.state is State.CLOSED or self.dismissal:
             raise self.ending(command.phase)
-        if type(command) not in ALLOWED.get(self.state, ()) or not self.free_for(command) or self._chunk:
-            raise RuntimeError(f"{type(command).__name__} may not be sent in state {self.state.name}")
+        kind = type(command)
+        if kind not in ALLOWED.get(self.state, ()) or self._chunk or not self.free_for(command):
+            raise RuntimeError(f"{kind.__name__} may not be sent in state {self.state.name}")
         exchange = Exchange(command)
-        if isinstance(command, commands.EndOfData):
+        if kind is commands.EndOfData:
             self._out.append(self._stuffer.end())
         octets = command.serialize()
         self._out.append(octets)
         exchange.end = self._out.queued
         self._outstanding.append(exchange)
         self.transcript.sent(command, octets)
-        if following := LEADS_TO.get(type(command)):
-            self.state = following
-        self._mails += isinstance(command, commands.Mail)
+        self.state = LEADS_TO.get(kind, self.state)
+        self._mails += kind is commands.Mail
         if isinstance(command, commands.Bdat):
             self._begin_chunk(command, exchange)
         return exchange
@@ -198,7 +198,7 @@ class SMTPProtocol:
         if command.size:
             self._chunk, self._chunk_of, exchange.end = command.size, exchange, None
 
-    def send_content(self, octets: bytes) -> None:
+    def send_content(self, octets: Octets) -> None:
         """Queue canonical content: behind a 354 with its dots stuffed, behind BDAT as it is.
 
         Raises:
@@ -305,7 +305,7 @@ class SMTPProtocol:
         self._check(exchange.command, reply)
         exchange.replies.append(reply)
         exchange.due -= 1
-        if exchange.done:
+        if exchange.due == 0:
             self._outstanding.popleft()
         self._learn(exchange, reply)
         self._settle(exchange, reply)
@@ -332,7 +332,7 @@ class SMTPProtocol:
         if not reply.refused and reply.code // 100 not in command.positive:
             raise SMTPProtocolError(f"{reply} is no answer to {command.phase}")
         nobody = not self._open or not self._accepted
-        if isinstance(command, commands.Bdat) and command.commits and reply.positive and nobody:
+        if nobody and type(command) is commands.Bdat and command.commits and reply.positive:
             raise SMTPProtocolError(f"content was accepted ({reply}) though every recipient was refused")
 
     def _learn(self, exchange: Exchange, reply: Reply) -> None:
@@ -340,7 +340,8 @@ class SMTPProtocol:
         match exchange.command:
             case commands.Mail(sender=sender) if reply.positive:
                 self._open, self._accepted = True, 0
-                self._senders = {sender} if len(self._senders) >= SENDERS else self._senders | {sender}
+                if sender not in self._senders:
+                    self._senders = {sender} if len(self._senders) >= SENDERS else self._senders | {sender}
             case commands.Rcpt() if reply.positive and self._open:
                 self._accepted += 1
             case commands.Rset() if reply.positive:
@@ -361,13 +362,13 @@ class SMTPProtocol:
     def _settle(self, exchange: Exchange, reply: Reply) -> None:
         """Find the state that a reply leads to."""
         command = exchange.command
-        if self.state in {State.CLOSING, State.CLOSED}:
+        if self.state >= State.CLOSING:
             return
-        if command.phase is commands.StartTLS.phase and reply.positive:
+        if command.phase is Phase.STARTTLS and reply.positive:
             self.state = State.TLS
-        elif isinstance(command, commands.Auth | commands.AuthResponse) and reply.intermediate:
+        elif reply.intermediate and command.phase is Phase.AUTH:
             self.state = State.CHALLENGED
-        elif isinstance(command, commands.Data) and reply.intermediate:
+        elif reply.intermediate and command.phase is Phase.DATA:
             self.state, self._stuffer, self._content_of = State.CONTENT, DotStuffer(), exchange
         elif not self._outstanding and self.state is not State.CHUNKS:
             self.state, self._content_of = (State.TRANSACTION if self._open else self._between), None

@@ -155,7 +155,7 @@ class Receipt:
     @property
     def complete(self) -> bool:
         """Every recipient was accepted, and there were some."""
-        return bool(self.results) and len(self.accepted) == len(self.results)
+        return bool(self.results) and all(one.state is State.ACCEPTED for one in self.results.values())
 
     @property
     def delivered(self) -> bool:

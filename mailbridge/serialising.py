@@ -282,7 +282,7 @@ def downgraded(content: Content) -> list[bytes]:
     parser = BytesFeedParser(policy=SMTP)
     parser.feed(ascii_header(content.header))
     for piece in content.canonical_body():
-        parser.feed(piece)
+        parser.feed(bytes(piece))
     message: Message = parser.close()
     for part in message.walk():
         if not part.is_multipart():

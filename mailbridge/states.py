@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from . import commands
 from .commands import Command
 
 
-class State(Enum):
+class State(IntEnum):  # a plain Enum takes a call of Python for each look into a table
     """What a connection is in the middle of, as if every command under way had been accepted."""
 
     GREETING = auto()

@@ -16,7 +16,7 @@ class Transcript:
     """Keeps what was said, formats it only when somebody asks."""
 
     def __init__(self, lines: int = LINES) -> None:
-        self._entries: deque[tuple[str, bytes | str | int]] = deque(maxlen=lines)
+        self._entries: deque[tuple[str, bytes | str | int | Reply]] = deque(maxlen=lines)
 
     def sent(self, command: Command, octets: bytes) -> None:
         """The client said this line; of a secret one only the mechanism is kept."""
@@ -36,6 +36,9 @@ class Transcript:
     def received(self, reply: Reply, *, secret: bool = False) -> None:
         """The server answered. A challenge may hold what a password could be guessed from: hide it."""
         # Cut as it is written: a server may say a hundred kilobytes, again and again (WIRE.md S12).
+        if len(reply.lines) == 1 and len(reply.lines[0]) <= PRINTED and not secret:
+            self._entries.append(("S", reply))
+            return
         lines = ("[hidden]",) if secret else reply.lines[-LINES:]
         self._entries.extend(("S", f"{reply.code} {line[:PRINTED]}".rstrip()) for line in lines)
 
@@ -48,7 +51,7 @@ class Transcript:
             if isinstance(what, int):
                 yield f"{who}: [{what} octets of content]"
             else:
-                text = what.decode("utf-8", "replace").rstrip("\r\n") if isinstance(what, bytes) else what
+                text = what.decode("utf-8", "replace").rstrip("\r\n") if isinstance(what, bytes) else str(what).rstrip()
                 yield f"{who}: {printable(text)}"
 
     def lines(self) -> tuple[str, ...]:

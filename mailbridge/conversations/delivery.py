@@ -159,6 +159,12 @@ class Delivery:
             return False
         return isinstance(error, SMTPConnectionReset) or type(error) is SMTPServerDisconnected
 
+    @property
+    def complete(self) -> bool:
+        """Every recipient was accepted, each in the first transaction that it was in."""
+        states = [state for transaction in self.transactions for _, state, *_ in transaction.results()]
+        return len(states) == len(self.mail.recipients) and all(state is State.ACCEPTED for state in states)
+
     def reset(self) -> None:
         """Forget what was tried on a connection that turned out to be dead."""
         self.transactions.clear()
@@ -180,7 +186,7 @@ class Delivery:
         reused: bool = False,
     ) -> Receipt:
         """What became of it, given the error that ended it, if one did."""
-        found: dict[Recipient, RecipientResult] = {}
+        found: dict[Recipient, tuple[State, Reply | None, Phase | None, Exception | None]] = {}
         for transaction in self.transactions:
             for recipient, state, reply, phase in transaction.results():
                 # A later transaction says more about those who went again, if they came to it.
@@ -189,14 +195,14 @@ class Delivery:
                 why = None if reply else error
                 if transaction.given_up and why:
                     why = SMTPGivenUp("given up because others were refused", phase=phase)
-                found[recipient] = RecipientResult("", state, reply, phase or getattr(why, "phase", None), why)
+                found[recipient] = state, reply, phase or getattr(why, "phase", None), why
         results = {}
         for recipient in self.mail.recipients:
-            why = self.unfit.get(recipient) or error
-            unsaid = RecipientResult("", State.NOT_SENT, None, getattr(why, "phase", None), why)
-            result = found.get(recipient) or unsaid
+            if recipient not in found:
+                why = self.unfit.get(recipient) or error
+                found[recipient] = State.NOT_SENT, None, getattr(why, "phase", None), why
             for name in recipient.names:
-                results[name] = RecipientResult(name, result.state, result.reply, result.phase, result.error)
+                results[name] = RecipientResult(name, *found[recipient])
         return Receipt(
             self.mail.sender_name, results, self.mail.message_id, self.reply, error, server, duration, reused
         )

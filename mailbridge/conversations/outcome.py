@@ -21,6 +21,8 @@ def failure(delivery: Delivery, error: SMTPException | None) -> SMTPException | 
         delivery: What is known of each recipient.
         error: What ended the conversation, if it did not end by itself.
     """
+    if error is None and delivery.complete:
+        return None  # as most end; it takes no receipt to know that
     receipt = delivery.receipt(error)
     if receipt.unknown:
         reason = f" ({error.what()})" if error else ""

@@ -13,7 +13,7 @@ from ..errors import (
     SMTPOutcomeUnknown,
     SMTPServerDisconnected,
 )
-from ..wire import canonical, is_canonical
+from ..wire import Measure, canonical
 from .base import CodeAndText, Connection
 from .names import names
 
@@ -40,7 +40,7 @@ def octets_of(msg: str | bytes) -> bytes:
     """Content as it goes out: CR and LF only as CRLF (WIRE.md S8), a string in ASCII."""
     if isinstance(msg, str):
         return bytes(names["_fix_eols"](msg), "ascii")
-    return msg if is_canonical([msg]) else b"".join(canonical([msg]))
+    return msg if Measure([msg]).canonical else b"".join(canonical([msg]))
 
 
 class Verbs(Connection):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailbridge import wire
 from mailbridge.errors import SMTPProtocolError
 from mailbridge.replies import Reply
-from mailbridge.wire import DotStuffer, ReplyBuffer, canonical, is_canonical, read_pieces
+from mailbridge.wire import DotStuffer, Measure, ReplyBuffer, canonical, read_pieces
 from tests.core.given import every_cut, pieces, raised
 
 CUTS = st.lists(st.integers(0, 200), max_size=8)
@@ -156,7 +156,7 @@ def test_canonical_content_has_only_crlf(data: bytes, cuts: list[int]) -> None:
     expected = re.sub(rb"\r\n|\r|\n", b"\r\n", data)
 
     assert b"".join(canonical(pieces(data, cuts))) == expected
-    assert is_canonical(pieces(data, cuts)) is (data == expected)
+    assert Measure(pieces(data, cuts)).canonical is (data == expected)
 
 
 def received(stream: bytes) -> tuple[bytes, bytes]:
