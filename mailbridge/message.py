@@ -138,10 +138,10 @@ def prepare(mail: MailObject) -> Prepared:
     sender = parse(sender_name) if sender_name not in ("", "<>") else None
     names = _names(mail.recipients) if mail.recipients is not None else headers.recipients_of(fields)
     recipients = _recipients(names, mail.recipient_options)
-    canonical = mail.canonical
-    if raw is None:
-        raw = _serialised(cast("Message", mail.content), fields)
-        canonical = True
+    # WIRE.md S8: the standard generator passes the text of a container that has no parts on as it is, so a message
+    # is checked like anything else. Only of octets a caller can know that they are canonical.
+    canonical = mail.canonical and raw is not None
+    raw = raw or _serialised(cast("Message", mail.content), fields)
     header, message_id = headers.completed(raw[0], sender)
     content = Content.of(header, raw[1], known_canonical=canonical)
     return Prepared(sender, sender_name, recipients, content, message_id, mail.options)
@@ -214,7 +214,7 @@ def downgraded(mail: Prepared, *, body: bool) -> Prepared:
     """
     if body:
         header, pieces = contents.of_pieces(serialising.downgraded(mail.content))
-        content = Content.of(header, pieces, known_canonical=True)
+        content = Content.of(header, pieces)
     else:
         header = serialising.ascii_header(mail.content.header)
         content = replace(mail.content, header=header, size=mail.content.size - len(mail.content.header) + len(header))

@@ -100,7 +100,8 @@ def check(message: Message) -> None:
         raise SMTPInputError(f"the parts of the message cannot be read: {error}") from error
     for part in parts:
         for name, value in part.raw_items():
-            text = _unfolded(value)
+            with _encoding(name):
+                text = _unfolded(value)
             check_field(name, str(value))
             if _guessed(value):
                 raise SMTPInputError(f"{name} is not a list of addresses: {printable(repr(text), 200)}")
@@ -308,7 +309,8 @@ def _encode(part: Message) -> None:
 def _in_base64(part: Message, payload: bytes) -> None:
     """Give a part these octets as its body; without a charset it says what it can be read as."""
     if part.get_content_maintype() == "text" and not part.get_content_charset():
-        part.set_param("charset", _charset(payload))
+        with _encoding("Content-Type"):
+            part.set_param("charset", _charset(payload))
     del part["Content-Transfer-Encoding"]
     part["Content-Transfer-Encoding"] = "base64"
     slices = (payload[start : start + _WHOLE_LINES] for start in range(0, len(payload), _WHOLE_LINES))

@@ -2,7 +2,10 @@
 
 import io
 import time
+from email import message_from_bytes
 from email.message import EmailMessage, Message
+from email.policy import compat32, default
+from typing import Any
 
 import pytest
 
@@ -143,6 +146,39 @@ def test_who_needs_smtputf8(given: MailObject, needs: bool) -> None:
 def test_known_canonical_octets_are_sent_as_they_are() -> None:
     """The caller's word saves the check."""
     assert b"a\nb" in wire(prepare(MailObject(b"From: a@x\r\n\r\na\nb", "a@x", ["b@x"], canonical=True)))
+
+
+@pytest.mark.parametrize("kind", ["multipart/mixed", "multipart/mixed; boundary=b", "message/rfc822"])
+@pytest.mark.parametrize("policy", [default, compat32])
+def test_s8_a_container_without_parts_is_made_canonical(policy: Any, kind: str) -> None:
+    """The standard parser keeps its text in one piece, and the standard generator writes it as it is."""
+    message = Message(policy)
+    message["Content-Type"] = kind
+    message.set_payload("a\n.\nMAIL FROM:<e@evil>\r.\r\nb")
+
+    sent = wire(prepare(MailObject(message, "a@x", ["b@x"], canonical=True)))
+
+    assert sent.endswith(b"\r\n\r\na\r\n.\r\nMAIL FROM:<e@evil>\r\n.\r\nb")
+
+
+def test_half_of_a_surrogate_pair_is_refused() -> None:
+    """Such as an emoji that was cut in two: no encoding has it, and the error names the field."""
+    message = Message()
+    message["Subject"] = "Hello \ud83d"
+
+    assert "Subject cannot be encoded" in str(
+        raised(SMTPInputError, lambda: prepare(MailObject(message, "a@x", ["b@x"])))
+    )
+
+
+def test_a_content_type_that_cannot_be_completed_is_refused() -> None:
+    """A body that must be encoded needs its charset said, and this field takes no parameter."""
+    octets = b"Content-Type: x\xe2\x80\xa8y\n\n" + b"z" * 1000
+    message = message_from_bytes(octets, policy=default)
+
+    assert "Content-Type cannot be encoded" in str(
+        raised(SMTPInputError, lambda: prepare(MailObject(message, "a@x", ["b@x"])))
+    )
 
 
 @pytest.mark.parametrize("kind", [EmailMessage, Message])

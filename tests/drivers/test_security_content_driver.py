@@ -1,6 +1,7 @@
 """The security table of WIRE.md, through the public Client: what a message could smuggle (S8 to S11, S22, S23)."""
 
 import time
+from email import message_from_bytes
 from email.message import EmailMessage, Message
 
 import pytest
@@ -31,6 +32,17 @@ def test_s08_smuggling(extensions: tuple[str, ...], lax: bool, monkeypatch: pyte
                 assert server.messages[-1].content == expected
         assert {m.sender for m in server.messages} == {"ann@example.com"}
         assert len(server.messages) == len(ENDS) * 5
+
+
+def test_s08_smuggling_by_a_message_that_was_parsed() -> None:
+    """S8: a stranger's multipart without a boundary, passed on by a program, is one message to a lax server."""
+    body = b"hello\n.\nMAIL FROM:<e@evil>\nRCPT TO:<v@example.org>\nDATA\nevil\n.\n"
+    header = HEADER.replace(b"\r\n", b"\n") + b"Content-Type: multipart/mixed\n\n"
+    with ScriptedServer(extensions=(), lax_newlines=True, strict_pipelining=False) as server:
+        with client_of(server) as client:
+            client.send(message_from_bytes(header + body))
+        [message] = server.messages
+    assert message.content.endswith(body.replace(b"\n", b"\r\n"))
 
 
 def _message(name: str, value: str) -> Message:
