@@ -202,6 +202,16 @@ def test_a_password_in_a_url_is_in_no_traceback(site: Site) -> None:
     assert not [frame for frame in ours if "hunter" in frame]
 
 
+def test_a_password_beside_a_wrong_key_is_in_no_traceback(site: Site, settings: Any) -> None:
+    """The setting that holds both is complained about without being shown."""
+    site.set(host="localhost")
+    settings.MAILBRIDGE = {"url": "smtps://ann:hunter" + "%32@mail.example.com", "colour": "red"}
+    with pytest.raises(ImproperlyConfigured, match="has no key 'colour'") as caught:
+        site.backend()
+    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    assert not [frame for frame in stack if "/mailbridge_django" in frame.filename and "hunter" in str(frame.locals)]
+
+
 @pytest.mark.skipif(not HAS_MAILERS, reason="MAILERS came with Django 6.1")
 def test_mailers_by_url(settings: Any) -> None:
     """MAILBRIDGE names the server of all mailers; one of them may have its own."""
