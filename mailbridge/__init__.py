@@ -21,6 +21,9 @@ from .errors import (
     SMTPInputError,
     SMTPNotSupportedError,
     SMTPOutcomeUnknown,
+    SMTPPoolClosed,
+    SMTPPoolError,
+    SMTPPoolTimeout,
     SMTPProtocolError,
     SMTPRecipientsRefused,
     SMTPResponseException,
@@ -35,11 +38,15 @@ from .logs import AddressStyle, log_receipt
 from .logs import emit as log_event
 from .message import MailObject
 from .parameters import MailOptions, RcptOptions
+from .pooling import Limits
 from .receipts import Receipt, RecipientResult, State
 from .replies import EnhancedCode, Reply
 from .server import Security, Server
+from .sockets.pooled import Stats
 from .staging import ORIGINAL_RECIPIENTS, Staged, Staging
 from .sync.client import Client
+from .sync.pool import Pool
+from .sync.pools import Pools
 from .timeouts import Timeouts
 from .tls import TLSInfo
 from .translation import SMTPCertificateError, SMTPHandshakeError, SMTPNameError
@@ -56,10 +63,13 @@ __all__ = [
     "Credentials",
     "Endpoint",
     "EnhancedCode",
+    "Limits",
     "MailObject",
     "MailOptions",
     "Mechanism",
     "Phase",
+    "Pool",
+    "Pools",
     "RcptOptions",
     "Receipt",
     "RecipientResult",
@@ -78,6 +88,9 @@ __all__ = [
     "SMTPNameError",
     "SMTPNotSupportedError",
     "SMTPOutcomeUnknown",
+    "SMTPPoolClosed",
+    "SMTPPoolError",
+    "SMTPPoolTimeout",
     "SMTPProtocolError",
     "SMTPRecipientsRefused",
     "SMTPResponseException",
@@ -92,6 +105,7 @@ __all__ = [
     "Staged",
     "Staging",
     "State",
+    "Stats",
     "TLSInfo",
     "Timeouts",
     "log_event",

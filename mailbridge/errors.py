@@ -211,5 +211,22 @@ class SMTPConnectionReset(SMTPServerDisconnected, ConnectionResetError):
     """The connection was torn down from the other side."""
 
 
+class SMTPPoolError(SMTPException):
+    """A pool had no connection to give. Nothing was sent."""
+
+    @property
+    def temporary(self) -> bool:
+        """Another moment, or another pool, may have one."""
+        return True
+
+
+class SMTPPoolTimeout(SMTPPoolError, TimeoutError):
+    """No connection of the pool came free in time."""
+
+
+class SMTPPoolClosed(SMTPPoolError):
+    """The pool was closed, or is being drained."""
+
+
 class SMTPInputError(SMTPException, ValueError):
     """An address, a message, an option or a setting is wrong. Nothing was sent."""

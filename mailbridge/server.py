@@ -138,7 +138,7 @@ class Server:
     security: Security = Security.STARTTLS
     username: str = ""
     password: Secret | str | None = field(default=None, repr=False)
-    token_provider: TokenProvider | None = field(default=None, repr=False)
+    token_provider: TokenProvider | None = field(default=None, repr=False, hash=False)
     auth: Sequence[str | Mechanism] = ()
     authzid: str = ""
     lmtp: bool = False

@@ -45,7 +45,7 @@ FLOORS = (
     ("states", "protocol"),
     ("conversations",),
     ("dialling", "translation", "sockets", "sync", "asyncio"),
-    ("sync.pool", "asyncio.pool", "sync.__init__", "asyncio.__init__"),
+    ("sync.processes", "sync.lending", "sync.pool", "sync.pools", "asyncio.pool", "sync.__init__", "asyncio.__init__"),
     ("smtplib", "check"),
     # The roof: the front door, and those who come in by it.
     ("__init__",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Iterable
 from typing import Any
 
 from ..errors import SMTPInputError
@@ -33,6 +34,9 @@ class Clerk(ABC):  # noqa: B024 - what it leaves open is a verb that one driver 
     @staticmethod
     def _say(keeper: Keeper[Any]) -> None:
         """Write what a channel has to say for the log."""
-        notes, keeper.notes = keeper.notes, []
+        Clerk._say_all(keeper.take_notes())
+
+    @staticmethod
+    def _say_all(notes: Iterable[tuple[int, str]]) -> None:
         for level, text in notes:
             emit(level, text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, TypeVar
 
 from ..capabilities import Capabilities
@@ -42,7 +44,10 @@ class Keeper(Generic[C]):
         max_messages: How many messages go over one connection; None for as many as the server takes.
         connection: The present connection, or None.
         opened: How many connections it made.
+        connecting: Seconds that took, attempts that failed included.
+        carried: How many messages they carried.
         notes: What there is to say in the log, each with its level.
+        aside: See `Link`.
     """
 
     def __init__(
@@ -51,7 +56,9 @@ class Keeper(Generic[C]):
         self.server = server
         self.max_messages = max_messages
         self.connection: C | None = None
-        self.opened = 0
+        self.opened = self.carried = 0
+        self.connecting = 0.0
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
         self.notes: list[tuple[int, str]] = []
         self._acquaintance = acquaintance or Acquaintance()
         self._pid = os.getpid()
@@ -107,6 +114,7 @@ class Keeper(Generic[C]):
             self.attach(failed, receipt)
         if connection and delivery.transactions:
             connection.messages += 1
+            self.carried += 1
         return receipt, failed
 
     def interrupted(self, delivery: Delivery, interruption: BaseException, begun: float) -> Receipt:
@@ -127,10 +135,22 @@ class Keeper(Generic[C]):
         """Keep something for the log."""
         self.notes.append((level, text))
 
+    def take_notes(self) -> list[tuple[int, str]]:
+        """Hand the notes out."""
+        notes, self.notes = self.notes, []
+        return notes
+
     def abort(self) -> None:
         """Close without a word."""
         if self.connection is not None:
             self.connection.abort()
+
+    def leave(self) -> None:
+        """Say QUIT and close, without waiting for the answer."""
+        if self.connection is not None and self.connected:
+            self.connection.leave()
+        self.abort()
+        self.connection = None
 
     def forget(self) -> None:
         """In a forked child the connection is the parent's: close its descriptor here, and say no word on it."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, NoReturn
 
+from .. import commands
 from ..conversations import Need
 from ..dialling import own_name
 from ..errors import SMTPException
@@ -40,6 +44,8 @@ class Link:
         server: Who it is with.
         protocol: What may be said on it.
         messages: How many messages it carried.
+        born: When it was made, on the monotonic clock.
+        aside: Goes round the caller's token provider, which may take long and send mail itself.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class Link:
             max_mails=max_messages,
         )
         self.messages = 0
+        self.born = time.monotonic()
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
         self._resumption = resumption or Resumption()
         self._context: ssl.SSLContext | None = None
         self._socket: socket.socket | None = None
@@ -136,6 +144,17 @@ class Link:
             self._fail(error)
         self._served = self.protocol.replies_read
         return None
+
+    def leave(self) -> None:
+        """Say QUIT where that makes sense, and close without waiting for the answer."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._socket is not None and self.protocol.reusable:
+                self.protocol.send(commands.Quit())
+                self._transmitted()
+            if isinstance(self._socket, ssl.SSLSocket):
+                # SERVERS.md T2: send our close_notify, never wait for the server's.
+                self._socket.unwrap()
+        self.abort()
 
     def abort(self) -> None:
         """Close without a word."""

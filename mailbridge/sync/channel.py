@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -89,16 +90,21 @@ class Channel(Keeper[Connection]):
         Raises:
             SMTPException: A step of it failed.
         """
-        self.close()
+        self.leave()
         self.connection = Connection(self.server, self._acquaintance.resumption, max_messages=self.max_messages)
-        self.connection.open(deadline)
+        self.connection.aside = self.aside
+        begun = time.monotonic()
+        try:
+            self.connection.open(deadline)
+        finally:
+            self.connecting += time.monotonic() - begun
         self.opened += 1
         self.note(logging.DEBUG, f"connected to {self.connection.endpoint}")
         return self.connection
 
-    def close(self) -> None:
-        """Say QUIT and close. The answer is waited for at most two seconds."""
+    def close(self, deadline: float = math.inf) -> None:
+        """Say QUIT and close. The answer is waited for until a deadline, and at most two seconds."""
         if self.connection is not None and self.connected:
-            self.connection.close()
+            self.connection.close(deadline)
         self.abort()
         self.connection = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import ssl
 import time
@@ -133,7 +134,8 @@ class Connection(Link):
         """Ask the caller's token provider, which may fail in any way it likes."""
         assert self.server.token_provider is not None  # noqa: S101 - the need arises only with one
         try:
-            return as_secret(self.server.token_provider(**options))
+            with self.aside():
+                return as_secret(self.server.token_provider(**options))
         except Exception as error:
             raise token_failure(error) from error
 
@@ -142,11 +144,15 @@ class Connection(Link):
         assert self._context is not None  # noqa: S101 - `open` made one
         self._secured(shake_hands(self._sock, self.server, self._context, self._resumption, self._soon()))
 
-    def close(self) -> None:
-        """Say goodbye, where that makes sense, and close."""
+    def close(self, deadline: float = math.inf) -> None:
+        """Say goodbye, where that makes sense, and close.
+
+        Args:
+            deadline: The answer to QUIT is not waited for any longer, and never for more than two seconds.
+        """
         if self._socket is not None and self.protocol.reusable:
             with contextlib.suppress(SMTPException):
-                self.converse(farewell(self.protocol), self._farewell_due())
+                self.converse(farewell(self.protocol), min(deadline, self._farewell_due()))
         if isinstance(self._socket, ssl.SSLSocket):
             # SERVERS.md T2: send our close_notify, never wait for the server's.
             with contextlib.suppress(OSError, ValueError):

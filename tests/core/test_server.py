@@ -18,6 +18,22 @@ from tests.core.given import ODD_TEXT, SECRET, assert_hides_the_secret, complain
 LOGIN: dict[str, Any] = {"username": "joe", "password": SECRET}
 
 
+class Unhashable:
+    """A token provider that compares by what it holds."""
+
+    __hash__ = None  # type: ignore[assignment]  # as a dataclass with __eq__ has it
+
+    def __call__(self, **options: bool) -> str:
+        return SECRET
+
+
+def test_the_same_configuration_is_the_same_key() -> None:
+    """Equal servers are one key of a dictionary, another password is another; a provider need not be hashable."""
+    one, same, other = (Server("h", **LOGIN | {"password": p}) for p in (SECRET, SECRET, "another"))
+    assert len({one, same, other}) == 2
+    assert hash(Server("h", username="joe", token_provider=Unhashable()))
+
+
 def test_the_defaults_are_safe() -> None:
     """STARTTLS required, certificates verified, nobody logs in, every deadline finite."""
     server = Server("mail.example.com")
