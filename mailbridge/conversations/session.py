@@ -61,8 +61,14 @@ def hello(smtp: SMTPProtocol, name: str, *, helo_will_do: bool = False) -> Conve
     if reply.code in _UNKNOWN_COMMAND and helo_will_do and not smtp.lmtp:
         reply = yield from answered(smtp, (yield from say(smtp, commands.Helo(name))))
     if reply.refused:
-        advice = f"The client called itself {name}: set local_hostname" if reply.permanent else None
-        raise SMTPHeloError.of(reply, Phase.HELLO, advice)
+        raise SMTPHeloError.of(reply, Phase.HELLO, _hello_advice(smtp, reply, name))
+
+
+def _hello_advice(smtp: SMTPProtocol, reply: Reply, name: str) -> str | None:
+    if reply.code in _UNKNOWN_COMMAND:
+        # RFC 2033 section 4.1: a server speaks one of the two.
+        return "The server does not speak LMTP: use SMTP" if smtp.lmtp else "If the server speaks LMTP, use that"
+    return f"The client called itself {name}: set local_hostname" if reply.permanent else None
 
 
 def starttls(smtp: SMTPProtocol, name: str, *, required: bool = True) -> Conversation[None]:

@@ -129,3 +129,11 @@ def test_a_server_that_drips() -> None:
 
     assert finding(diagnosis, "EHLO").startswith("A deadline passed")
     assert 0.5 < diagnosis.seconds < 1
+
+
+def test_the_wrong_one_of_smtp_and_lmtp() -> None:
+    """Each server knows only its own greeting of the client (RFC 2033 section 4.1)."""
+    with ScriptedServer(lmtp=True) as server:
+        assert finding(check(server, lmtp=False), "EHLO").endswith("If the server speaks LMTP, use that")
+    with ScriptedServer() as server:
+        assert finding(check(server, lmtp=True), "EHLO").endswith("The server does not speak LMTP: use SMTP")

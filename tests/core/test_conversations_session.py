@@ -100,7 +100,7 @@ def test_no_helo_where_ehlo_was_refused(code: int) -> None:
 @pytest.mark.parametrize("security", [Security.STARTTLS, Security.IMPLICIT])
 def test_no_helo_where_tls_is_required(code: int, security: Security) -> None:
     """EHLO failing to HELO would strip STARTTLS (WIRE.md S2)."""
-    with pytest.raises(SMTPHeloError):
+    with pytest.raises(SMTPHeloError, match="If the server speaks LMTP, use that"):
         opened(security, (EHLO, b"%d what\r\n" % code))
 
 
@@ -111,8 +111,8 @@ def test_no_helo_where_a_login_is_required() -> None:
 
 
 def test_no_helo_over_lmtp() -> None:
-    """RFC 2033 section 4.1: LMTP has no HELO."""
-    with pytest.raises(SMTPHeloError):
+    """RFC 2033 section 4.1: LMTP has no HELO, and no server of it speaks SMTP."""
+    with pytest.raises(SMTPHeloError, match="The server does not speak LMTP: use SMTP"):
         opened(Security.NONE, (LHLO, b"500 what\r\n"), lmtp=True)
 
 
