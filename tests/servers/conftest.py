@@ -10,6 +10,7 @@ import pytest
 from mailbridge import MailObject
 from tests.servers.lab import LABS, Aiosmtpd, Dovecot, Lab, MissingError, Nodemailer, Postfix
 from tests.servers.lab.faces import FACES, Face
+from tests.servers.lab.machine import free_ports
 
 collect_ignore_glob = [] if os.environ.get("REAL_SERVERS") else ["test_*.py"]
 
@@ -19,12 +20,13 @@ class Street:
 
     def __init__(self) -> None:
         self.labs: dict[type[Lab], Lab] = {}
+        # Postfix's logins are Dovecot's to check, and Dovecot's submission service relays to Postfix.
+        Postfix.relay = Dovecot.relay = free_ports(1)[0]
 
     def __call__(self, kind: type[Lab]) -> Lab:
         if kind not in self.labs:
             try:
                 if kind is Postfix:
-                    # Its logins are Dovecot's to check, and Dovecot's submission relays to it.
                     Postfix.sasl = self(Dovecot).folder / "run" / "postfix-auth"
                 lab = kind()
             except MissingError as missing:

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 from .machine import IDN_A_LABEL, PASSWORD, USER, Lab, MissingError
 
@@ -109,7 +110,7 @@ class Dovecot(Lab):
     doors = ("lmtp", "starttls", "submission")
     lmtp = True
     unix_lines = True
-    relay = 1  # the port behind the submission service
+    relay: ClassVar[int] = 1  # the port behind the submission service
 
     def check(self) -> None:
         if not shutil.which("dovecot"):

@@ -50,6 +50,7 @@ smtpd_sasl_path = {sasl}
 SUBMIT = "-o smtpd_sasl_auth_enable=yes -o smtpd_tls_auth_only=yes"
 OPTIONS = {
     "smtp": "",
+    "relay": "",
     "starttls": f"-o smtpd_tls_security_level=encrypt {SUBMIT}",
     "tls": f"-o smtpd_tls_wrappermode=yes {SUBMIT}",
     "small": f"-o message_size_limit={LIMIT}",
@@ -84,6 +85,8 @@ class Postfix(Lab):
     queues = True
     # The socket of whoever checks passwords; without it the doors with logins refuse everybody.
     sasl: ClassVar[Path] = Path("/nonexistent")
+    # One more port, for whoever relays through it and was started before.
+    relay: ClassVar[int] = 0
 
     def check(self) -> None:
         if not MASTER.exists():
@@ -92,6 +95,8 @@ class Postfix(Lab):
             raise MissingError("Postfix needs root to start")
 
     def configure(self) -> None:
+        if self.relay:
+            self.ports["relay"] = self.relay
         values = {"idn": IDN, "a_label": IDN_A_LABEL, "recipients": RECIPIENTS, "largest": LARGEST}
         self.write("conf/main.cf", MAIN.format(folder=self.folder, sasl=self.sasl, **values))
         ports = [f"127.0.0.1:{port} inet n - n - - smtpd {OPTIONS[door]}\n" for door, port in self.ports.items()]
