@@ -342,6 +342,9 @@ class SMTPProtocol:
                 self._open, self._accepted = True, 0
                 if sender not in self._senders:
                     self._senders = {sender} if len(self._senders) >= SENDERS else self._senders | {sender}
+            case commands.Mail() if reply.refused:
+                # Dovecot's submission service may die at the next command: no content goes there unasked.
+                self._senders = set()
             case commands.Rcpt() if reply.positive and self._open:
                 self._accepted += 1
             case commands.Rset() if reply.positive:

@@ -69,6 +69,17 @@ def test_senders_that_were_accepted_are_known() -> None:
     assert not smtp.has_accepted(ANN)
 
 
+def test_a_refused_mail_makes_all_senders_unknown() -> None:
+    """Behind a refused MAIL with its RCPT, Dovecot's submission service dies: content shall not be in its flight."""
+    smtp = ready("PIPELINING")
+    say(smtp, commands.Mail(ANN), commands.Rset(), answer=OK * 2)
+    assert smtp.has_accepted(ANN)
+
+    say(smtp, commands.Mail(parse("other@x")), answer=NO)
+
+    assert not smtp.has_accepted(ANN)
+
+
 # STARTTLS.
 
 
