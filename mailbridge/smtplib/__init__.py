@@ -21,7 +21,7 @@ standard module of Python 3.13, and the calling forms of Python 2.7 work too. Wh
 | what is no reply, or mixes codes, or has no end | taken for one, or -1 | code -1, and the connection is closed; `sendmail` and `ehlo` raise `SMTPServerDisconnected` |
 | a reply that nobody asked for | taken for the next command's | `SMTPProtocolError`, closed; an unasked 421 is the reply to the next command, which is not sent |
 | octets behind the 220 to STARTTLS | taken for replies under TLS | `SMTPSecurityError`, closed |
-| no reply to the content | `SMTPServerDisconnected` | its subclass `SMTPOutcomeUnknown`: sending again may deliver twice |
+| no reply to the content, or what is none | `SMTPServerDisconnected`, `SMTPDataError` | its subclass `SMTPOutcomeUnknown`: sending again may deliver twice |
 | 421 to AUTH or DATA | the connection stays open | it is closed, as after any other 421 |
 | DATA refused in `sendmail` | the transaction stays open | RSET, as after any other refusal |
 | LMTP | reads one reply to the content | one for each accepted recipient; refusals are in the returned dict, or all in `SMTPRecipientsRefused`; one that misses is `SMTPOutcomeUnknown`, and nobody counts as accepted; a mailbox named twice is asked for once; replies count by their order, whoever said RCPT; `connect(host)` goes to port 2003, and so says `LMTP.default_port` |

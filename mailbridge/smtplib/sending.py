@@ -12,6 +12,7 @@ from ..errors import (
     SMTPDataError,
     SMTPInputError,
     SMTPNotSupportedError,
+    SMTPOutcomeUnknown,
     SMTPProtocolError,
     SMTPRecipientsRefused,
     SMTPSenderRefused,
@@ -113,6 +114,10 @@ class Sending(Login):
         except SMTPDataError as refusal:
             self._give_up(refusal.smtp_code, refusal.smtp_error)
             raise
+        if code == -1:
+            # The content has left, and what came says nothing about it.
+            self.close()
+            raise SMTPOutcomeUnknown(said(resp))
         if code != 250:
             self._give_up(code, resp)
             raise SMTPDataError(code, resp)
@@ -121,7 +126,7 @@ class Sending(Login):
         """End a transaction that was refused.
 
         Raises:
-            SMTPProtocolError: It was not: what came is no reply, and nobody knows what became of the message.
+            SMTPProtocolError: It was not: what came is no reply. The content has not left.
         """
         if code == -1:
             self.close()
