@@ -185,7 +185,7 @@ class Backend(BaseEmailBackend):
                 self.host,
                 self.port,
                 security=self._security,
-                username=self.username if logs_in or self.auth else "",
+                username=self.username if logs_in or self._needs_no_secret else "",
                 password=self.password if logs_in and self.password else None,
                 timeouts=self._timeouts,
                 allow_plaintext_auth=self.allow_plaintext_auth,
@@ -193,6 +193,11 @@ class Backend(BaseEmailBackend):
             )
         except SMTPInputError as error:
             raise conf.wrong(str(error), self.alias) from error
+
+    @property
+    def _needs_no_secret(self) -> bool:
+        """The connection itself proves who the client is, as with EXTERNAL and a client's certificate."""
+        return any(one == "EXTERNAL" or getattr(one, "takes", "") == "nothing" for one in self.auth or ())
 
     @property
     def _security(self) -> Security:

@@ -7,6 +7,7 @@ from typing import Any
 
 import django
 import pytest
+from asgiref.sync import async_to_sync
 from django.core import mail
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +15,7 @@ from django.test import RequestFactory
 
 from mailbridge import SMTPInputError
 from mailbridge.testing import Inbox, ScriptedServer
+from mailbridge_django import asend_messages
 
 from .conftest import Site, mails
 
@@ -65,6 +67,14 @@ def test_outside_of_a_transaction(site: Site, server: ScriptedServer) -> None:
     """Mail is sent at once, as ever."""
     server.refuse("bob@example.org")
     assert site.backend(fail_silently=True).send_messages(mails("bob@example.org")) == 0
+
+
+def test_async_code_inside_of_a_transaction(site: Site, server: ScriptedServer) -> None:
+    """Sync code that calls it holds the transaction, and the mail waits for it as well."""
+    with transaction.atomic():
+        assert async_to_sync(asend_messages)(mails("bob@example.org")) == 1
+        assert server.messages == []
+    assert len(server.messages) == 1
 
 
 def test_another_database(site: Site, smtp_server: ScriptedServer) -> None:

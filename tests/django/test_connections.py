@@ -192,6 +192,14 @@ def test_no_login_with_half_of_the_credentials(
     assert not any(line.upper().startswith(b"AUTH") for line in smtp_server.lines)
 
 
+def test_half_of_the_credentials_and_a_mechanism(site: Site, server: ScriptedServer) -> None:
+    """A mechanism that wants a password changes nothing about that; one that wants none logs in."""
+    site.use(server, username="ann", auth="PLAIN")
+    assert site.backend().server.username == ""
+    site.use(server, username="ann", auth="EXTERNAL", use_tls=True)
+    assert site.backend().server.username == "ann"
+
+
 @pytest.mark.filterwarnings("ignore:get_connection" if HAS_MAILERS else "default")
 def test_get_connection(site: Site, server: ScriptedServer) -> None:
     """Django's old way to a backend, with arguments of its own; on 6.1 also with MAILERS."""
