@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import Any, Literal
 
@@ -16,8 +15,8 @@ from django.utils.functional import cached_property
 
 from mailbridge import (
     AddressStyle,
-    Client,
     Mechanism,
+    Pool,
     Secret,
     Security,
     Server,
@@ -31,10 +30,12 @@ from mailbridge import (
 from . import commits, conf
 from .batches import Item, Rules, abandon, asked, deliver, logger, outcome, report
 from .options import OURS, sheltered
+from .pools import pools
 
 # Hooks of Django's own backend that nothing here would call.
 _STRANGE = ("connection_class", "prep_address")
-# Attributes that `Server` has by the same name; None leaves them to it.
+# Attributes that a `Pool` and a `Server` have by the same name; None leaves them to these.
+_POOLS = ("max_connections", "max_messages", "max_idle", "max_age", "claim_timeout")
 _SERVERS = ("auth", "token_provider", "local_hostname", "max_recipients", "pipelining", "chunking")
 
 
@@ -63,7 +64,7 @@ class Backend(BaseEmailBackend):
             reports what it does not know.
 
     Attributes:
-        connection: The client that `open` connected, or None.
+        connection: The pool of connections, between `open` and `close`; else None.
 
     Raises:
         ValueError: `use_tls` and `use_ssl` together.
@@ -115,7 +116,7 @@ class Backend(BaseEmailBackend):
         given |= {"use_ssl": use_ssl, "timeout": timeout, "ssl_keyfile": ssl_keyfile, "ssl_certfile": ssl_certfile}
         self.alias = alias
         self.fail_silently = fail_silently
-        self.connection: Client | None = None
+        self.connection: Pool | None = None
         self._lock = threading.Lock()
         self._configure(conf.gather(alias, given))
 
@@ -133,13 +134,17 @@ class Backend(BaseEmailBackend):
     @property
     def server(self) -> Server:
         """Where mail goes, by the attributes as they are now."""
-        protected = self.use_tls or self.use_ssl
-        if protected and ("ssl_context" in self.__dict__ or type(self).ssl_context is not Backend.ssl_context):
+        if self._has_own_context:
             try:
                 return self._server({"ssl_context": self.ssl_context})
             except OSError as error:
                 raise conf.wrong(f"{type(self).__name__}.ssl_context: {error}", self.alias) from error
         return self._server({"ca_file": self.ca_file, "client_cert": self.ssl_certfile, "client_key": self.ssl_keyfile})
+
+    @property
+    def _has_own_context(self) -> bool:
+        own = "ssl_context" in self.__dict__ or type(self).ssl_context is not Backend.ssl_context
+        return own and (self.use_tls or self.use_ssl)
 
     @property
     def rules(self) -> Rules:
@@ -214,7 +219,7 @@ class Backend(BaseEmailBackend):
         return Timeouts(**{"send": max(given or 0, usual.send), **for_all, **self.timeouts})
 
     def open(self) -> bool | None:
-        """Connect, and stay connected until `close`.
+        """See to it that a connection is there. It is kept for whoever sends next, as all of them are.
 
         Returns:
             True; False where it is done already; None where it failed and `fail_silently` is set.
@@ -225,26 +230,25 @@ class Backend(BaseEmailBackend):
         with self._lock:
             if self.connection is not None:
                 return False
-            client = self._client()
+            pool = self._pool()
             try:
-                client.connect()
+                with pool.lease():
+                    self.connection = pool
             except SMTPException as error:
                 if not self.fail_silently:
                     raise
                 log_event(logging.ERROR, str(error), to=logger, extra={"alias": self.alias})
                 return None
-            self.connection = client
             return True
 
     def close(self) -> None:
-        """Close what `open` opened."""
+        """End what `open` began. Connections that others may use stay."""
         with self._lock:
-            client, self.connection = self.connection, None
-            if client is not None:
-                client.close()
+            pool, self.connection = self.connection, None
+        self._leave(pool)
 
     def send_messages(self, email_messages: Iterable[EmailMessage]) -> int:
-        """Send a batch over one connection.
+        """Send a batch, over connections that are kept and shared by the whole process.
 
         A message that fails does not keep back the next one; a failure to connect, to secure the
         connection or to log in ends the batch. Receipt, record and signals of every message come
@@ -281,25 +285,26 @@ class Backend(BaseEmailBackend):
         if all(item.receipt for item in items):
             return
         try:
-            with self._lease() as client:
-                deliver(client, items, rules)
+            pool = self.connection or self._pool()
+            try:
+                deliver(pool, items, rules)
+            finally:
+                if pool is not self.connection:
+                    self._leave(pool)
         except BaseException as interruption:
             # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
             abandon(items, interruption, rules)
             raise
 
-    @contextmanager
-    def _lease(self) -> Iterator[Client]:
-        if self.connection is not None:
-            # Threads may share a backend that is open.
-            with self._lock:
-                yield self.connection
-            return
-        client = self._client()
+    def _pool(self) -> Pool:
+        options: Any = {name: value for name in _POOLS if (value := getattr(self, name)) is not None}
         try:
-            yield client
-        finally:
-            client.close()
+            # A context of one's own is another one in each backend object: nobody else would use its connections.
+            make = Pool if self._has_own_context else pools.get
+            return make(self.server, log_receipts=False, **options)
+        except SMTPInputError as error:
+            raise conf.wrong(str(error), self.alias) from error
 
-    def _client(self) -> Client:
-        return Client(self.server, log_receipts=False)
+    def _leave(self, pool: Pool | None) -> None:
+        if pool is not None and self._has_own_context:
+            pool.close()

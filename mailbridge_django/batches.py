@@ -1,4 +1,4 @@
-"""A batch on its way: asked about, rendered, sent over one connection, reported."""
+"""A batch on its way: asked about, rendered, sent, reported."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from django.core.mail import EmailMessage
 
 from mailbridge import (
     AddressStyle,
-    Client,
     MailObject,
+    Pool,
     Receipt,
     SMTPException,
+    SMTPPoolError,
     SMTPServerDisconnected,
     Staged,
     Staging,
@@ -103,25 +104,25 @@ def asked(messages: Iterable[EmailMessage], rules: Rules) -> list[Item]:
     return items
 
 
-def deliver(client: Client, items: Iterable[Item], rules: Rules) -> None:
+def deliver(pool: Pool, items: Iterable[Item], rules: Rules) -> None:
     """Send what has no receipt yet, one message after the other.
 
-    A message is rendered when its turn comes: a batch of large ones never stands in memory as a whole. A failure to
-    connect, to secure the connection or to log in ends the batch.
+    A message is rendered when its turn comes, while no connection is held: a batch of large ones never stands in
+    memory as a whole. A failure to connect, to secure the connection or to log in ends the batch.
     """
     lost: SMTPException | None = None
     for item in items:
         if lost is None:
             item.render(rules.staging)
         if item.receipt is None:
-            item.settle(unsent(item.message, lost) if lost else _sent(client, item, rules))
+            item.settle(unsent(item.message, lost) if lost else _sent(pool, item, rules))
         lost = lost or _without_session(item.receipt)
 
 
-def _sent(client: Client, item: Item, rules: Rules) -> Receipt:
+def _sent(pool: Pool, item: Item, rules: Rules) -> Receipt:
     assert item.mail is not None  # noqa: S101 - rendered, or it would have a receipt
     try:
-        return client.send(item.mail, on_partial=rules.on_partial)
+        return pool.send(item.mail, on_partial=rules.on_partial)
     except SMTPException as error:
         receipt = error.receipt or unsent(item.message, error)
         # With on_partial="raise" the error is about a message that went out.
@@ -135,6 +136,8 @@ def _sent(client: Client, item: Item, rules: Rules) -> Receipt:
 def _without_session(receipt: Receipt | None) -> SMTPException | None:
     """The error that no message of the batch would escape: no connection, no TLS, no login."""
     error = receipt.error if receipt else None
+    if isinstance(error, SMTPPoolError):
+        return error
     if isinstance(error, SMTPException) and error.phase is not None and error.phase.opens_session:
         return error
     return None

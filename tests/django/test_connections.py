@@ -30,7 +30,7 @@ def test_open_and_close(site: Site, server: ScriptedServer) -> None:
 
 
 def test_an_open_connection_is_kept(site: Site, server: ScriptedServer) -> None:
-    """Batches within `with` share it, and it ends with the block."""
+    """Batches within `with` share it, and the object lets go of it with the block."""
     with site.backend() as backend:
         backend.send_messages(mails("a@example.org"))
         backend.send_messages(mails("b@example.org"))
@@ -51,7 +51,7 @@ def test_an_open_connection_that_died(site: Site, server: ScriptedServer) -> Non
 
 
 def test_threads_that_share_an_open_connection(site: Site, server: ScriptedServer) -> None:
-    """They take turns; every message arrives once, over the one connection."""
+    """Every message arrives once, over as many connections as the pool may have."""
     with site.backend() as backend:
         batches = [mails(*[f"{name}@example.org"] * 5) for name in "abcd"]
         threads = [threading.Thread(target=backend.send_messages, args=[batch]) for batch in batches]
@@ -59,7 +59,9 @@ def test_threads_that_share_an_open_connection(site: Site, server: ScriptedServe
             thread.start()
         for thread in threads:
             thread.join()
-    assert [connection.messages for connection in server.connections] == [20]
+    assert len({m.recipients for m in server.messages}) == 4
+    assert len(server.messages) == 20
+    assert len(server.connections) <= 2
 
 
 def test_open_fails(site: Site) -> None:
