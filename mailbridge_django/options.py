@@ -82,7 +82,7 @@ def _seconds(value: object) -> float | None:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise ValueError("a positive number of seconds")
-    return seconds
+    return Timeouts(send=seconds).send  # it says how many are too many
 
 
 def _file(value: object) -> str | None:

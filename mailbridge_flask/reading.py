@@ -15,6 +15,9 @@ from mailbridge import Secret, SMTPInputError, Timeouts, printable
 
 from .sanitize import Mailbox, divided
 
+# Seconds: what the engine takes for a deadline.
+MOST_SECONDS = 1_000_000
+
 TokenProvider = Callable[..., str]
 
 _YES = {"1", "true", "yes", "on", "t", "y"}
@@ -64,8 +67,8 @@ def seconds(values: Mapping[str, Any], key: str) -> float | None:
         found = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         found = math.nan
-    if not 0 < found < math.inf:
-        raise wrong(key, value, "a positive and finite number of seconds is allowed")
+    if not 0 < found <= MOST_SECONDS:
+        raise wrong(key, value, f"a positive and finite number of seconds up to {MOST_SECONDS} is allowed")
     return found
 
 

@@ -122,6 +122,7 @@ def test_tls_and_ssl_exclude_each_other(site: Site) -> None:
         ("host", "a b", "EMAIL_HOST: 'a b' is not a host name or an address"),
         ("use_tls", "maybe", "EMAIL_USE_TLS is True or False, not 'maybe'"),
         ("timeout", 0, "EMAIL_TIMEOUT is a positive number of seconds, not 0"),
+        ("timeout", 1e9, "EMAIL_TIMEOUT: the timeout 'send' is above 0 and up to 1000000 seconds, not 1000000000.0"),
         ("timeout", "soon", "EMAIL_TIMEOUT is a positive number of seconds, not 'soon'"),
         ("timeout", float("inf"), "EMAIL_TIMEOUT is a positive number of seconds, not inf"),
         ("password", b"secret", "EMAIL_HOST_PASSWORD is a string"),

@@ -79,6 +79,7 @@ def test_an_empty_variable_is_none() -> None:
         ("SERVER", "h:587", "MAIL_SERVER='h:587': a name or an address alone is allowed; say MAIL_PORT=587"),
         ("MAX_EMAILS", -1, "MAIL_MAX_EMAILS=-1: a number from 0 is allowed"),
         ("TIMEOUT", "inf", "MAIL_TIMEOUT='inf': a positive and finite number of seconds"),
+        ("TIMEOUT", "1000001", "MAIL_TIMEOUT='1000001': a positive and finite number of seconds up to 1000000"),
         ("TIMEOUT", "soon", "MAIL_TIMEOUT='soon': a positive"),
         ("TIMEOUT", True, "MAIL_TIMEOUT=True: a positive"),
         ("USERNAME", 1.5, "MAIL_USERNAME=1.5: a string is allowed"),
