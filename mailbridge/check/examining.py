@@ -51,14 +51,19 @@ def diagnose(server: Server, *, to: str | None = None, sender: str | None = None
             _ask_about(envelope, connection, deadline)
             connection.record.leave()
         except SMTPException as error:
-            repeated = error.phase is Phase.AUTH and connection.listener.repeats_secrets
-            connection.record.fail(error, findings.REPEATED if repeated else explain(error, server, deadline))
+            connection.record.fail(error, _finding(error, connection, deadline))
         steps = tuple(connection.record.steps)
     diagnosis = Diagnosis(connection.endpoint.place, str(server.security), steps)
     if to is None or not diagnosis.ok:
         return diagnosis
     step, receipt = _send(server, envelope)
     return Diagnosis(diagnosis.server, diagnosis.security, (*steps, step), receipt)
+
+
+def _finding(error: SMTPException, connection: WatchedConnection, deadline: float) -> str:
+    if error.phase is Phase.AUTH and error.reply and connection.listener.repeats_secrets:
+        return findings.repeated(error.reply, error.advice)
+    return explain(error, connection.server, deadline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ _REQUIRED = 530
 # RFC 5321 section 3.8: the server will not go on, whatever is said.
 _CLOSING = 421
 
-REPEATED = "The login failed, and the server repeated what it was told, so its words are not shown. Check the account"
 STARTTLS_REFUSED = "Mail travels in clear: the server refused STARTTLS"
 
 
@@ -34,6 +33,12 @@ def complaint(error: SMTPException, server: Server | None = None) -> str:
     """
     advice = error.advice or (_advice(error, error.reply, server) if error.reply and server else None)
     return f"{_sentence(error.what())}. {advice}" if advice else _sentence(error.what())
+
+
+def repeated(reply: Reply, advice: str | None) -> str:
+    """A refused login, the words of which hold the secret."""
+    said = f"The server answered {reply.code}, and its words hold a secret: they are not shown"
+    return f"{said}. {advice}" if advice else said
 
 
 def _sentence(text: str) -> str:
