@@ -1,17 +1,31 @@
 """Connections are the process's: plain `send_mail()` shares them, and nobody waits for anybody who forgot to close."""
 
+import asyncio
+import ssl
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from django.core import mail
 from django.test import override_settings
+from django.utils.functional import cached_property
 
 from mailbridge import SMTPPoolTimeout
 from mailbridge.testing import ScriptedServer
-from mailbridge_django import pools
+from mailbridge_django import Backend, asend_messages, pools
 from mailbridge_django.signals import message_sending, message_sent
 
 from .conftest import Site, mails
+
+SITE = """
+import sys
+from django.conf import settings
+settings.configure(MAILBRIDGE={"url": sys.argv[1]})
+from django.core import mail
+from mailbridge_django import Backend
+Backend().send_messages([mail.EmailMessage("Hello", "Text", "ann@example.com", ["bob@example.org"])])
+"""
 
 
 def test_send_mail_is_pooled(site: Site, server: ScriptedServer) -> None:
@@ -105,3 +119,43 @@ def test_a_connection_wears_out(site: Site, server: ScriptedServer) -> None:
     site.use(server, max_messages=2)
     assert site.backend().send_messages(mails(*["a@x.org", "b@x.org", "c@x.org"])) == 3
     assert [connection.messages for connection in server.connections] == [2, 1]
+
+
+def test_async_code_uses_the_same_pool(site: Site, server: ScriptedServer) -> None:
+    """Ten loops that live for one send each do not make ten connections."""
+    for _ in range(10):
+        assert asyncio.run(asend_messages(mails("bob@example.org"))) == 1
+    assert [connection.messages for connection in server.connections] == [10]
+
+
+class OwnContext(Backend):
+    """A backend with a context of its own, as a subclass would make it."""
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.ca_file)
+
+
+def test_a_context_of_ones_own(site: Site) -> None:
+    """Its connections would serve nobody else, so they are closed with the batch, or with `close`."""
+    with ScriptedServer(tls="implicit") as server:
+        site.use(server, use_ssl=True, ca_file=server.ca_file)
+        options = {"host": server.host, "port": server.port, "use_ssl": True, "ca_file": server.ca_file}
+        backend = OwnContext(**options, alias=site.alias)
+        backend.send_messages(mails("a@example.org"))
+        with backend:
+            backend.send_messages(mails("b@example.org"))
+            backend.send_messages(mails("c@example.org"))
+        assert [connection.messages for connection in server.connections] == [1, 2]
+        server.wait_for(lambda: all(connection.ended for connection in server.connections))
+        assert len(pools.pools) == 0
+
+
+def test_the_process_ends_at_once(server: ScriptedServer) -> None:
+    """A connection that is still there does not hold it up, even where the server does not answer QUIT."""
+    server.answer("QUIT", b"")
+    done = subprocess.run(
+        [sys.executable, "-c", SITE, server.url], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(server.messages) == 1
