@@ -67,7 +67,7 @@ class Worker:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the driver {self.name} died")
+            raise Unavailable(f"{self.name}: the driver died, its own words are above")
         answer: dict[str, float] = json.loads(line)
         return answer
 
@@ -182,12 +182,22 @@ def measure(row: Row, tools: Tools, effort: Effort, names: Sequence[str]) -> tup
         for name in names:
             try:
                 worker = place.worker(name)
+                stack.callback(worker.close)
+                ready.append((worker, place.warm(worker, effort)))
             except Unavailable as why:
                 missing.append(str(why))
-                continue
-            stack.callback(worker.close)
-            ready.append((worker, place.warm(worker, effort)))
         for turn in range(effort.rounds):
             for worker, count in ready if turn % 2 else reversed(ready):
-                samples.setdefault(worker.name, []).append(place.sample(worker, count))
+                samples.setdefault(worker.name, []).append(_turn(place, worker, count))
     return samples, missing
+
+
+def _turn(place: Place, worker: Worker, count: int) -> Sample:
+    if place.row.kind is not Kind.MEMORY:
+        return place.sample(worker, count)
+    # A process that sent such a message before has its memory still.
+    fresh = place.worker(worker.name)
+    try:
+        return place.sample(fresh, count)
+    finally:
+        fresh.close()

@@ -55,10 +55,15 @@ class Many(Driver):
     options = "?security=none"
     connections = 1
 
-    def open(self) -> None:
+    def make_pool(self) -> Any:
+        """A pool whose connections last."""
         server = Server.from_url(f"smtp://127.0.0.1:{self.target.port}{self.options}")
         pool: Any = getattr(mailbridge, "Pool")  # noqa: B009 - measured on older versions too
-        self.pool = pool(server, max_connections=self.connections, max_messages=ENDLESS)
+        return pool(server, max_connections=self.connections, max_messages=ENDLESS)
+
+    def open(self) -> None:
+        self.pool = self.make_pool()
+        self.send_many = self.pool.send_many
 
     def close(self) -> None:
         self.pool.close()
@@ -68,7 +73,7 @@ class Many(Driver):
 
     def run(self, mails: Sequence[Mail]) -> None:
         objects = (MailObject(mail.raw, sender=SENDER, recipients=mail.recipients) for mail in mails)
-        with self.pool.send_many(objects) as batch:
+        with self.send_many(objects) as batch:
             for receipt in batch:
                 if receipt.error:
                     raise receipt.error
@@ -84,6 +89,9 @@ class Threads(Many):
     """Twenty threads that share a pool of five connections."""
 
     connections = CONNECTIONS
+
+    def open(self) -> None:
+        self.pool = self.make_pool()
 
     def send(self, mail: Mail) -> None:
         begun = time.perf_counter()

@@ -53,7 +53,8 @@ def turn(smtp: SMTPProtocol, command: Command) -> Conversation[None]:
 
 def say(smtp: SMTPProtocol, command: Command) -> Conversation[Exchange]:
     """Queue a command as soon as it may be said."""
-    yield from turn(smtp, command)
+    if not smtp.free_for(command):
+        yield from turn(smtp, command)
     return smtp.send(command)
 
 
