@@ -15,7 +15,6 @@ from mailbridge import (
     Pool,
     Receipt,
     SMTPException,
-    SMTPPoolError,
     SMTPServerDisconnected,
     Staged,
     Staging,
@@ -136,8 +135,6 @@ def _sent(pool: Pool, item: Item, rules: Rules) -> Receipt:
 def _without_session(receipt: Receipt | None) -> SMTPException | None:
     """The error that no message of the batch would escape: no connection, no TLS, no login."""
     error = receipt.error if receipt else None
-    if isinstance(error, SMTPPoolError):
-        return error
     if isinstance(error, SMTPException) and error.phase is not None and error.phase.opens_session:
         return error
     return None
