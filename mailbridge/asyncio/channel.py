@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -97,16 +98,27 @@ class Channel(Keeper[Connection]):
         Raises:
             SMTPException: A step of it failed.
         """
-        await self.close()
-        self.connection = Connection(self.server, self._acquaintance.resumption)
-        await self.connection.open(deadline)
+        self.leave()
+        self.connection = Connection(self.server, self._acquaintance.resumption, max_messages=self.max_messages)
+        self.connection.aside = self.aside
+        begun = time.monotonic()
+        try:
+            await self.connection.open(deadline)
+        finally:
+            self.connecting += time.monotonic() - begun
         self.opened += 1
         self.note(logging.DEBUG, f"connected to {self.connection.endpoint}")
         return self.connection
 
-    async def close(self) -> None:
-        """Say QUIT and close. The answer is waited for at most two seconds."""
+    async def close(self, deadline: float = math.inf) -> None:
+        """Say QUIT and close. The answer is waited for until a deadline, and at most two seconds."""
         if self.connection is not None and self.connected:
-            await self.connection.close()
+            await self.connection.close(deadline)
         self.abort()
         self.connection = None
+
+    def forget(self) -> None:
+        """In a forked child the connection is the parent's, and so is what its loop waits with."""
+        if self.connection is not None:
+            self.connection.forget()
+        super().forget()

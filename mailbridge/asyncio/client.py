@@ -102,6 +102,11 @@ class Client(Insight[Channel], Sender):
     def _deadline(self) -> float:
         return time.monotonic() + self.server.timeouts.send
 
+    def _write_down(self, receipt: Receipt | None) -> None:
+        # A log handler may send mail itself: where a pool lent the channel, its place counts no more meanwhile.
+        with self._channel.aside():
+            super()._write_down(receipt)
+
     async def _ask(self, conversation: Callable[[SMTPProtocol], Conversation[Reply]]) -> Reply:
         async with self._turn.lock:
             return await self._channel.converse(conversation, self._deadline())
@@ -111,7 +116,8 @@ class Client(Insight[Channel], Sender):
             async with self._turn.lock:
                 return await self._channel.deliver(delivery, self._deadline(), strict=strict)
         finally:
-            self._say(self._channel)
+            with self._channel.aside():
+                self._say(self._channel)
 
 
 class Turn:

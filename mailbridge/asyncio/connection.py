@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import math
 import ssl
 import time
 import warnings
@@ -137,7 +138,8 @@ class Connection(Link):
         limit = asyncio.timeout(self._deadline - time.monotonic())
         try:
             async with limit:
-                return as_secret(await _asked(self.server.token_provider, options))
+                with self.aside():
+                    return as_secret(await _asked(self.server.token_provider, options))
         except Exception as error:
             raise (timeout(Phase.AUTH, self.server) if limit.expired() else token_failure(error)) from error
 
@@ -156,11 +158,15 @@ class Connection(Link):
             raise self.protocol.ending()
         return self._watch
 
-    async def close(self) -> None:
-        """Say goodbye, where that makes sense, and close."""
+    async def close(self, deadline: float = math.inf) -> None:
+        """Say goodbye, where that makes sense, and close.
+
+        Args:
+            deadline: The answer to QUIT is not waited for any longer, and never for more than two seconds.
+        """
         if self._socket is not None and self.protocol.reusable:
             with contextlib.suppress(SMTPException):
-                await self.converse(farewell(self.protocol), self._farewell_due())
+                await self.converse(farewell(self.protocol), min(deadline, self._farewell_due()))
         if isinstance(self._socket, ssl.SSLSocket):
             # SERVERS.md T2: send our close_notify, never wait for the server's.
             with contextlib.suppress(OSError, ValueError):
@@ -182,6 +188,11 @@ class Connection(Link):
             return loop is None or loop is asyncio.get_running_loop()
         except RuntimeError:
             return loop is not None and not loop.is_closed()
+
+    def forget(self) -> None:
+        """In a forked child: close the descriptor, and say nothing to the loop, which waits by what is the parent's."""
+        self._watch = None
+        self.abort()
 
     def abandon(self) -> None:
         """Close without a word from outside its loop, which may still run, or be closed."""
