@@ -4,5 +4,6 @@ It runs on every loop that can watch a socket: asyncio's own on POSIX, and uvloo
 """
 
 from .client import Client
+from .pool import Pool
 
-__all__ = ["Client"]
+__all__ = ["Client", "Pool"]

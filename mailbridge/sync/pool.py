@@ -13,10 +13,11 @@ from ..errors import SMTPException, SMTPServerDisconnected
 from ..pooling import Lease
 from ..receipts import Receipt
 from ..server import Server
+from ..sockets.lending import channel_of
 from ..sockets.pooled import PoolOptions, PoolSettings, turned_away
 from .channel import Channel
 from .client import Client
-from .lending import Lender, channel_of
+from .lending import Lender
 from .processes import look_after
 from .sender import Sender
 
