@@ -11,11 +11,12 @@ from .needs import Conversation, Need, ask
 from .outcome import failure, refusal
 from .sending import send
 from .session import expand, farewell, greet, hello, open_session, starttls, verify
-from .streaming import stream
+from .streaming import Flow, stream
 
 __all__ = [
     "Conversation",
     "Delivery",
+    "Flow",
     "Need",
     "ask",
     "deliver",

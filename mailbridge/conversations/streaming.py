@@ -17,20 +17,14 @@ WINDOW = 16
 WINDOW_OCTETS = 1024 * 1024
 
 
-def stream(smtp: SMTPProtocol | None, again: deque[Delivery], *, max_recipients: int) -> Conversation[None]:
+def stream(flow: Flow) -> Conversation[None]:
     """Send messages as long as there are some; what became of each stands in its delivery.
 
     Those that the end of a connection left untouched go on over a fresh one.
 
-    Args:
-        smtp: The connection that was there before, or None where there is none.
-        again: Messages that wait for another attempt, before those that `Need.MESSAGE` gives.
-        max_recipients: More go in several transactions.
-
     Raises:
-        SMTPException: No fresh connection could be made; what needed it waits in `again`.
+        SMTPException: No fresh connection could be made; what needed it waits in `Flow.again`.
     """
-    flow = Flow(smtp, again, max_recipients)
     while True:
         try:
             yield from flow.run()
@@ -47,15 +41,25 @@ class Flow:
 
     Attributes:
         smtp: The connection; None while a fresh one is needed.
+        again: Messages that wait for another attempt, before those that `Need.MESSAGE` gives.
         under_way: Each message that was begun, with the rest of its conversation.
+        finished: Those that came to their end; whoever looks takes them out.
         connecting: A fresh connection is being made.
     """
 
-    def __init__(self, smtp: SMTPProtocol | None, again: deque[Delivery], max_recipients: int) -> None:
+    def __init__(self, smtp: SMTPProtocol | None, again: deque[Delivery], *, max_recipients: int) -> None:
+        """Begin with nothing under way.
+
+        Args:
+            smtp: The connection that was there before, or None where there is none.
+            again: May be shared with other connections of the same batch.
+            max_recipients: More go in several transactions.
+        """
         self.smtp = smtp
+        self.again = again
+        self.finished: list[Delivery] = []
         self.under_way: deque[tuple[Delivery, Conversation[None]]] = deque()
         self.connecting = False
-        self._again = again
         self._max_recipients = max_recipients
         # The first one on a connection that was made for it: what it meets is no stale connection.
         self._first: Delivery | None = None
@@ -76,9 +80,9 @@ class Flow:
 
     def _waiting(self) -> Delivery | None:
         """One that was tried before, if there is any."""
-        if not self._again:
+        if not self.again:
             return None
-        delivery = self._again.popleft()
+        delivery = self.again.popleft()
         # A connection that spoke since this began is alive.
         delivery.hot = self.smtp is None or self.smtp.replies_read > self._heard
         return delivery
@@ -132,6 +136,7 @@ class Flow:
 
     def _end(self, delivery: Delivery, error: SMTPException | None) -> None:
         delivery.end(error)
+        self.finished.append(delivery)
         self.under_way = deque(pair for pair in self.under_way if pair[0] is not delivery)
 
     def lost(self, error: SMTPException) -> None:
@@ -143,7 +148,8 @@ class Flow:
                 kept.append(delivery)
             else:
                 delivery.end(error)
-        self._again.extendleft(reversed(kept))
+                self.finished.append(delivery)
+        self.again.extendleft(reversed(kept))
         self.under_way.clear()
         if self.smtp is not None and not self.smtp.over:
             self.smtp.connection_lost()

@@ -76,6 +76,15 @@ class Link:
         return Endpoint(self.server.name, port, self._tls.version if self._tls else None)
 
     @property
+    def socket(self) -> socket.socket:
+        """What carries it, for whoever waits for several.
+
+        Raises:
+            SMTPServerDisconnected: Nothing does any more.
+        """
+        return self._sock
+
+    @property
     def tls(self) -> TLSInfo | None:
         """What protects it, if anything does."""
         return self._tls

@@ -52,7 +52,7 @@ class Channel(Keeper[Connection]):
         Raises:
             BaseException: An interruption passes; its `receipt` says what became of the message.
         """
-        begun, smtp = time.monotonic(), self._found(deadline)
+        begun, smtp = time.monotonic(), self.found(deadline)
         conversation = send(smtp, delivery, max_recipients=self.server.max_recipients, hot=bool(smtp) and self.hot)
         try:
             error = drive(conversation, lambda need: self._serve(need, deadline))
@@ -64,7 +64,7 @@ class Channel(Keeper[Connection]):
             failed = self.attach(refusal(delivery, receipt), receipt)
         return receipt, failed
 
-    def _found(self, deadline: float) -> SMTPProtocol | None:
+    def found(self, deadline: float) -> SMTPProtocol | None:
         """The connection that is there and alive, about to be used; None where there is none."""
         if self.connection is None or not self.connected:
             return None

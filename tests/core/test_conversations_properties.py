@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from mailbridge.conversations import Delivery, Need, failure, send, stream
+from mailbridge.conversations import Delivery, Flow, Need, failure, send, stream
 from mailbridge.errors import SMTPException, SMTPTimeoutError
 from mailbridge.message import Prepared
 from mailbridge.protocol import SMTPProtocol
@@ -126,7 +126,7 @@ def test_a_batch_tells_what_the_server_remembers(data: st.DataObject, lmtp: bool
 
     again: deque[Delivery] = deque()
     try:
-        drive(stream(None, again, max_recipients=limit), serve)
+        drive(stream(Flow(None, again, max_recipients=limit)), serve)
     except SMTPException as error:
         for delivery in (*again, *waiting):
             delivery.end(error)

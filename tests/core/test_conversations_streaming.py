@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailbridge.conversations import Delivery, Need, failure, stream
+from mailbridge.conversations import Delivery, Flow, Need, failure, stream
 from mailbridge.conversations.streaming import WINDOW, WINDOW_OCTETS
 from mailbridge.errors import SMTPException, SMTPUnreachableError
 from mailbridge.message import Prepared
@@ -60,7 +60,7 @@ class Streamed:
         self._servers = [Server(first[0], first[1])] if first[0] else []
         self.error: SMTPException | None = None
         try:
-            drive(stream(first[0], self.again, max_recipients=max_recipients), self._serve)
+            drive(stream(Flow(first[0], self.again, max_recipients=max_recipients)), self._serve)
         except SMTPException as error:
             self.error = error
         for each in self._servers:

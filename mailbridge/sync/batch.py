@@ -1,0 +1,256 @@
+"""Batches: many messages over few connections, served by one loop in the caller's thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ..conversations import Delivery
+from ..conversations.streaming import WINDOW
+from ..errors import SMTPException, SMTPServerDisconnected
+from ..logs import emit, log_receipt
+from ..message import MailObject, MessageSource
+from ..receipts import Receipt
+from ..sockets.pooled import turned_away
+from ..sockets.readiness import first_ready
+from ..sockets.roll import Roll
+from .lane import Lane
+
+if TYPE_CHECKING:
+    from .lending import Lender
+
+Progress = Callable[[int, Receipt], object]
+
+
+class Batch(Iterator[Receipt]):
+    """The receipts of many messages, in the order in which the messages came.
+
+    It sends while it is iterated, and pulls no more messages than it needs to keep its connections busy. It takes
+    one connection, a further one where there is work for it and nobody waits, and gives way to those who wait.
+    A failure of one message is `error` in its receipt and does not stop the next; where no connection can be made,
+    secured or logged in to, the rest are not sent.
+
+    Example:
+        >>> for receipt in pool.send_many(messages):
+        ...     print(receipt.message_id, list(receipt.accepted))
+    """
+
+    def __init__(
+        self,
+        lender: Lender,
+        messages: Iterable[MessageSource | MailObject],
+        *,
+        abort: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        self._lender, self._source, self._progress = lender, iter(messages), progress
+        self._roll = Roll(abort=abort)
+        self._lanes: list[Lane] = []
+        self._broken: SMTPException | None = None
+        self._raised: Exception | None = None
+        self._count = 0
+        self._started = self._closed = self._working = False
+
+    def __iter__(self) -> Self:
+        self._started = True
+        return self
+
+    def __next__(self) -> Receipt:
+        """Send until it is known what became of the next message.
+
+        Raises:
+            StopIteration: There are no more.
+            Exception: What the caller's iterable raised, behind the receipts of what it gave before.
+        """
+        self._started = True
+        while not self._roll.told:
+            if not self._works():
+                self.close()
+                if self._raised is not None:
+                    raised, self._raised = self._raised, None
+                    raise raised
+                raise StopIteration
+        return self._handed_out()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_started", True) and not self._closed:
+            self._closed = True
+            emit(logging.ERROR, "a batch was never iterated: none of its messages was sent")
+            warnings.warn("a batch was never iterated: none of its messages was sent", ResourceWarning, stacklevel=2)
+        elif not getattr(self, "_closed", True):
+            self.close()
+
+    def close(self) -> None:
+        """Pull no more messages, read what is outstanding, log each receipt that was not handed out."""
+        if self._closed:
+            return
+        self._started = self._closed = self._roll.exhausted = True
+        self._roll.give_up(SMTPServerDisconnected("the batch was closed before this message was sent"))
+        while self._lanes:
+            self._turn()
+        self._leave_behind()
+
+    # How it goes on.
+
+    def _handed_out(self) -> Receipt:
+        receipt = self._roll.hand_out()
+        assert receipt is not None  # noqa: S101 - it is told
+        self._count += 1
+        self._write_down(receipt)
+        if self._progress is not None:
+            try:
+                self._progress(self._count, receipt)
+            except Exception:  # noqa: BLE001 - what counts the messages must not decide what becomes of them
+                emit(logging.ERROR, f"the progress callable failed: {traceback.format_exc(limit=-1)}")
+        return receipt
+
+    def _write_down(self, receipt: Receipt) -> None:
+        if self._lender.log_receipts:
+            log_receipt(receipt)
+
+    def _works(self) -> bool:
+        """Do something; say whether anything is left to do."""
+        if not self._lanes:
+            if not self._roll.again and not self._pulled():
+                return self._roll.told
+            if self._broken is not None:
+                self._roll.give_up(self._broken)
+                return True
+            self._open_first()
+        self._turn()
+        return True
+
+    def _pulled(self) -> bool:
+        """There is a message to send, the first of those that wait."""
+        delivery = self._pull()
+        if delivery is not None:
+            self._roll.again.append(delivery)
+        return delivery is not None
+
+    def _pull(self) -> Delivery | None:
+        """The caller's next message that can be sent."""
+        while not self._roll.exhausted and not self._roll.crowded:
+            try:
+                message = next(self._source)
+            except StopIteration:
+                self._roll.exhausted = True
+            except Exception as error:  # noqa: BLE001 - the caller's own; it comes out where it stood in the order
+                self._raised, self._roll.exhausted = error, True
+            else:
+                if delivery := self._roll.enter(message):
+                    return delivery
+        return None
+
+    def next_for(self, lane: Lane) -> Delivery | None:
+        """The next message for a lane; none where somebody waits for its connection."""
+        leaving = sum(each.leaving for each in self._lanes)
+        if lane.leaving or self._lender.waiting > leaving:
+            lane.leaving = True
+            return None
+        delivery = self._pull()
+        return delivery and self._roll.begin(delivery, time.monotonic(), hot=lane.channel.hot)
+
+    def _turn(self) -> None:
+        """Let every lane go on as far as it can, then wait for the first one that can go on again."""
+        with self._interruptible():
+            for lane in self._lanes:
+                if lane.pause is None:
+                    lane.advance()
+            self._retire()
+            if self._roll.told or not self._lanes:
+                return
+            if not self._spread():
+                self._wait()
+
+    def _wait(self) -> None:
+        """Wait until a lane can go on or its time is over."""
+        lanes = [lane for lane in self._lanes if lane.pause]
+        if len(lanes) == 1:
+            lanes[0].wait()
+            return
+        now = time.monotonic()
+        soonest = min(lane.pause.deadline for lane in lanes if lane.pause)
+        ready = first_ready([(lane.socket, bool(lane.pause and lane.pause.write)) for lane in lanes], soonest - now)
+        for lane, (can_go_on, readable) in zip(lanes, ready, strict=True):
+            if can_go_on:
+                lane.advance(readable=readable)
+            elif lane.pause and lane.pause.deadline <= time.monotonic():
+                lane.wait()
+
+    def _spread(self) -> bool:
+        """Take another connection where those there are have shown that there is work for it."""
+        idle_hands = self._roll.exhausted or self._roll.crowded or any(lane.leaving for lane in self._lanes)
+        if idle_hands or any(lane.finished < WINDOW for lane in self._lanes) or self._lender.waiting:
+            return False
+        lease = self._lender.claim_if_free()
+        if lease is None:
+            return False
+        self._lanes.append(Lane(self, lease, self._lender.server, self._roll))
+        return True
+
+    def _open_first(self) -> None:
+        with self._interruptible():
+            try:
+                deadline = time.monotonic() + self._lender.server.timeouts.send
+                lease = self._lender.claim(deadline)
+            except SMTPException as error:
+                self._broken = error
+                return
+            self._lanes.append(Lane(self, lease, self._lender.server, self._roll))
+
+    def _retire(self) -> None:
+        """Give the connections of lanes that ended back."""
+        for lane in [each for each in self._lanes if each.over]:
+            self._lanes.remove(lane)
+            if lane.error is not None and turned_away(lane.error) and not self._lanes:
+                self._start_over(lane)
+                continue
+            if lane.error is not None and not self._lanes:
+                self._broken = lane.error
+            self._lender.give_back(lane.lease)
+
+    def _start_over(self, lane: Lane) -> None:
+        """The server has too many connections: wait for another turn."""
+        deadline = time.monotonic() + self._lender.server.timeouts.send
+        assert lane.error is not None  # noqa: S101 - the caller looked
+        try:
+            lease = self._lender.try_again(lane.lease, deadline, lane.error)
+        except SMTPException as error:
+            self._broken = error
+        else:
+            self._lanes.append(Lane(self, lease, self._lender.server, self._roll))
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """What is no error of SMTP closes the connections, leaves its receipts in the log, and passes on."""
+        try:
+            yield
+        except BaseException as interruption:
+            self._closed = self._roll.exhausted = True
+            broken = SMTPServerDisconnected(f"interrupted by {type(interruption).__name__}")
+            lanes, self._lanes = self._lanes, []
+            for lane in lanes:
+                lane.break_off(broken)
+            self._roll.give_up(broken)
+            for lane in lanes:
+                self._lender.give_back(lane.lease)
+            self._leave_behind()
+            raise
+
+    def _leave_behind(self) -> None:
+        for receipt in self._roll.rest():
+            self._write_down(receipt)

@@ -1,0 +1,125 @@
+"""One connection's share of a batch."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from ..conversations import Flow, Need, stream
+from ..errors import SMTPException
+from ..pooling import Lease
+from ..server import Server
+from ..sockets.link import Pause
+from ..sockets.roll import Roll
+from .channel import Channel
+from .connection import Connection
+from .lending import channel_of
+
+if TYPE_CHECKING:
+    from .batch import Batch
+
+
+class Lane:
+    """A leased channel and the conversation on it that sends a share of a batch.
+
+    Attributes:
+        lease: The channel's.
+        channel: What it sends over.
+        pause: What it waits for; None where it can go on.
+        leaving: It takes no more messages: somebody waits for the connection.
+        finished: How many messages came to their end on it.
+        over: It has nothing under way and takes no more.
+        error: Why no connection could be made, where that ended it.
+    """
+
+    def __init__(self, batch: Batch, lease: Lease[Channel], server: Server, roll: Roll) -> None:
+        self.lease = lease
+        self.channel = channel_of(lease)
+        self.pause: Pause | None = None
+        self.leaving = self.over = False
+        self.finished = 0
+        self.error: SMTPException | None = None
+        self._batch, self._roll, self._timeouts = batch, roll, server.timeouts
+        smtp = self.channel.found(time.monotonic() + self._timeouts.send)
+        self._flow = Flow(smtp, roll.again, max_recipients=server.max_recipients)
+        self._conversation = stream(self._flow)
+        self._need: Need | None = None
+
+    @property
+    def socket(self) -> socket.socket:
+        """What it waits for."""
+        return self._connection.socket
+
+    def advance(self, *, readable: bool = False, error: SMTPException | None = None) -> None:
+        """Go on as far as that goes without waiting.
+
+        Args:
+            readable: Something can be read.
+            error: What went wrong while it waited.
+        """
+        self.pause = None
+        try:
+            while not self.pause:
+                self._need = self._step(readable, error)
+                readable, error = False, None
+                self._tell()
+        except StopIteration:
+            self.over = True
+        except SMTPException as failed:
+            self.over, self.error = True, failed
+        self._tell()
+
+    def wait(self) -> None:
+        """Wait for what it waits for, and go on."""
+        assert self.pause is not None  # noqa: S101 - the batch asks only those that wait
+        try:
+            readable = self._connection.wait(self.pause)
+        except SMTPException as error:
+            self.advance(error=error)
+        else:
+            self.advance(readable=readable)
+
+    def break_off(self, error: SMTPException) -> None:
+        """Close the connection in the middle of whatever is under way."""
+        self.channel.abort()
+        self._flow.lost(error)
+        self._tell()
+
+    def _step(self, readable: bool, error: SMTPException | None) -> Need:
+        """Serve the conversation's need; give the next one, or the same where it must wait."""
+        if self._need is None:
+            return next(self._conversation)
+        if error is None:
+            try:
+                answer = self._serve(self._need, readable=readable)
+            except SMTPException as failed:
+                error = failed
+        if error is not None:
+            return self._conversation.throw(error)
+        return self._need if self.pause else self._conversation.send(answer)
+
+    def _serve(self, need: Need, *, readable: bool) -> object:
+        if need is Need.MESSAGE:
+            return self._batch.next_for(self)
+        if need is Need.CONNECTION:
+            deadline = time.monotonic() + self._timeouts.send
+            connection = self.channel.reconnect(deadline)
+            connection.begin(deadline)
+            return connection.protocol
+        if self._flow.under_way:
+            self._connection.extend(self._roll.begun(self._flow.under_way[0][0]) + self._timeouts.send)
+        self.pause = self._connection.advance(need, readable=readable)
+        return None if self.pause else self._connection.answer(need)
+
+    @property
+    def _connection(self) -> Connection:
+        assert self.channel.connection is not None  # noqa: S101 - the conversation asked for it first
+        return self.channel.connection
+
+    def _tell(self) -> None:
+        """Write down what became of the messages that came to their end."""
+        for delivery in self._flow.finished:
+            self._roll.tell(delivery, self.channel)
+            self.finished += 1
+        self._flow.finished.clear()
