@@ -20,6 +20,7 @@ FOLDERS = (*PACKAGES, "example_project", "tests")
 
 # From the ground up. An import runs down, or to the left on its own floor, or stays inside its own package.
 # A name stands for the module or for the whole package; the longest name that fits decides.
+_POOLS = ("processes", "lending", "lane", "batch", "pool", "pools", "__init__")
 FLOORS = (
     ("facts", "replies", "receipts", "pooling"),
     ("errors", "capabilities"),
@@ -45,7 +46,7 @@ FLOORS = (
     ("states", "protocol"),
     ("conversations",),
     ("dialling", "translation", "sockets", "sync", "asyncio"),
-    ("sync.processes", "sync.lending", "sync.pool", "sync.pools", "asyncio.pool", "sync.__init__", "asyncio.__init__"),
+    tuple(f"{driver}.{module}" for driver in ("sync", "asyncio") for module in _POOLS),
     ("smtplib", "check"),
     # The roof: the front door, and those who come in by it.
     ("__init__",),

@@ -29,6 +29,7 @@ def stream(flow: Flow) -> Conversation[None]:
         try:
             yield from flow.run()
         except SMTPException as error:
+            yield from flow.hear_out()
             flow.lost(error)
             if flow.connecting:
                 raise
@@ -127,6 +128,8 @@ class Flow:
                 else:
                     answer = None if need is Need.SAID else (yield need)
         except StopIteration:
+            if self.smtp is not None and self.smtp.dismissal and delivery.found_dead(None):
+                raise self.smtp.ending() from None
             self._end(delivery, None)
         except SMTPException as error:
             if delivery.transactions or self.connecting:
@@ -138,6 +141,14 @@ class Flow:
         delivery.end(error)
         self.finished.append(delivery)
         self.under_way = deque(pair for pair in self.under_way if pair[0] is not delivery)
+
+    def hear_out(self) -> Conversation[None]:
+        """Behind a 421 read on: whether what is at stake was taken up shows in how the stream ends."""
+        try:
+            while self.smtp is not None and self.smtp.dismissal and not self.smtp.over:
+                yield Need.DATA
+        except SMTPException:
+            return  # it ends badly, which says nothing
 
     def lost(self, error: SMTPException) -> None:
         """The connection is over: give up what it left in doubt, and keep what can go on over a fresh one."""

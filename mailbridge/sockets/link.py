@@ -76,7 +76,7 @@ class Link:
         return Endpoint(self.server.name, port, self._tls.version if self._tls else None)
 
     @property
-    def socket(self) -> socket.socket:
+    def carrier(self) -> socket.socket:
         """What carries it, for whoever waits for several.
 
         Raises:

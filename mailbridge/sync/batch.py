@@ -9,9 +9,8 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from ..conversations import Delivery
 from ..conversations.streaming import WINDOW
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..logs import emit, log_receipt
@@ -20,10 +19,8 @@ from ..receipts import Receipt
 from ..sockets.pooled import turned_away
 from ..sockets.readiness import first_ready
 from ..sockets.roll import Roll
-from .lane import Lane
-
-if TYPE_CHECKING:
-    from .lending import Lender
+from .lane import Lane, Supply
+from .lending import Lender
 
 Progress = Callable[[int, Receipt], object]
 
@@ -49,13 +46,14 @@ class Batch(Iterator[Receipt]):
         abort: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        self._lender, self._source, self._progress = lender, iter(messages), progress
+        self._lender, self._progress = lender, progress
         self._roll = Roll(abort=abort)
-        self._lanes: list[Lane] = []
+        # Lanes know it and not the batch: a batch that is dropped must be closed at once.
+        self._supply = Supply(iter(messages), self._roll, lender)
+        self._lanes = self._supply.lanes
         self._broken: SMTPException | None = None
-        self._raised: Exception | None = None
         self._count = 0
-        self._started = self._closed = self._working = False
+        self._started = self._closed = False
 
     def __iter__(self) -> Self:
         self._started = True
@@ -72,8 +70,7 @@ class Batch(Iterator[Receipt]):
         while not self._roll.told:
             if not self._works():
                 self.close()
-                if self._raised is not None:
-                    raised, self._raised = self._raised, None
+                if raised := self._supply.take_error():
                     raise raised
                 raise StopIteration
         return self._handed_out()
@@ -101,7 +98,7 @@ class Batch(Iterator[Receipt]):
         self._started = self._closed = self._roll.exhausted = True
         self._roll.give_up(SMTPServerDisconnected("the batch was closed before this message was sent"))
         while self._lanes:
-            self._turn()
+            self._turn(closing=True)
         self._leave_behind()
 
     # How it goes on.
@@ -136,44 +133,19 @@ class Batch(Iterator[Receipt]):
 
     def _pulled(self) -> bool:
         """There is a message to send, the first of those that wait."""
-        delivery = self._pull()
+        delivery = self._supply.pull()
         if delivery is not None:
-            self._roll.again.append(delivery)
+            self._roll.again.append(self._roll.begin(delivery, time.monotonic(), hot=False))
         return delivery is not None
 
-    def _pull(self) -> Delivery | None:
-        """The caller's next message that can be sent."""
-        while not self._roll.exhausted and not self._roll.crowded:
-            try:
-                message = next(self._source)
-            except StopIteration:
-                self._roll.exhausted = True
-            except Exception as error:  # noqa: BLE001 - the caller's own; it comes out where it stood in the order
-                self._raised, self._roll.exhausted = error, True
-            else:
-                if delivery := self._roll.enter(message):
-                    return delivery
-        return None
-
-    def next_for(self, lane: Lane) -> Delivery | None:
-        """The next message for a lane; none where somebody waits for its connection."""
-        leaving = sum(each.leaving for each in self._lanes)
-        if lane.leaving or self._lender.waiting > leaving:
-            lane.leaving = True
-            return None
-        delivery = self._pull()
-        return delivery and self._roll.begin(delivery, time.monotonic(), hot=lane.channel.hot)
-
-    def _turn(self) -> None:
+    def _turn(self, *, closing: bool = False) -> None:
         """Let every lane go on as far as it can, then wait for the first one that can go on again."""
         with self._interruptible():
             for lane in self._lanes:
-                if lane.pause is None:
+                if lane.pause is None and not lane.over:
                     lane.advance()
             self._retire()
-            if self._roll.told or not self._lanes:
-                return
-            if not self._spread():
+            if self._lanes and (closing or not (self._roll.told or self._spread())):
                 self._wait()
 
     def _wait(self) -> None:
@@ -184,7 +156,9 @@ class Batch(Iterator[Receipt]):
             return
         now = time.monotonic()
         soonest = min(lane.pause.deadline for lane in lanes if lane.pause)
-        ready = first_ready([(lane.socket, bool(lane.pause and lane.pause.write)) for lane in lanes], soonest - now)
+        ready = first_ready(
+            [(lane.connection.carrier, bool(lane.pause and lane.pause.write)) for lane in lanes], soonest - now
+        )
         for lane, (can_go_on, readable) in zip(lanes, ready, strict=True):
             if can_go_on:
                 lane.advance(readable=readable)
@@ -199,7 +173,7 @@ class Batch(Iterator[Receipt]):
         lease = self._lender.claim_if_free()
         if lease is None:
             return False
-        self._lanes.append(Lane(self, lease, self._lender.server, self._roll))
+        self._lanes.append(Lane(lease, self._lender.server, self._supply))
         return True
 
     def _open_first(self) -> None:
@@ -210,7 +184,7 @@ class Batch(Iterator[Receipt]):
             except SMTPException as error:
                 self._broken = error
                 return
-            self._lanes.append(Lane(self, lease, self._lender.server, self._roll))
+            self._lanes.append(Lane(lease, self._lender.server, self._supply))
 
     def _retire(self) -> None:
         """Give the connections of lanes that ended back."""
@@ -232,7 +206,7 @@ class Batch(Iterator[Receipt]):
         except SMTPException as error:
             self._broken = error
         else:
-            self._lanes.append(Lane(self, lease, self._lender.server, self._roll))
+            self._lanes.append(Lane(lease, self._lender.server, self._supply))
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -242,7 +216,8 @@ class Batch(Iterator[Receipt]):
         except BaseException as interruption:
             self._closed = self._roll.exhausted = True
             broken = SMTPServerDisconnected(f"interrupted by {type(interruption).__name__}")
-            lanes, self._lanes = self._lanes, []
+            lanes = self._lanes.copy()
+            self._lanes.clear()
             for lane in lanes:
                 lane.break_off(broken)
             self._roll.give_up(broken)

@@ -1,23 +1,62 @@
-"""One connection's share of a batch."""
+"""The connections of a batch, each with its share, and where they get their messages from."""
 
 from __future__ import annotations
 
-import socket
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from ..conversations import Flow, Need, stream
+from ..conversations import Delivery, Flow, Need, stream
 from ..errors import SMTPException
+from ..message import MailObject, MessageSource
 from ..pooling import Lease
 from ..server import Server
 from ..sockets.link import Pause
 from ..sockets.roll import Roll
 from .channel import Channel
 from .connection import Connection
-from .lending import channel_of
+from .lending import Lender, channel_of
 
-if TYPE_CHECKING:
-    from .batch import Batch
+
+class Supply:
+    """Where the lanes of a batch get their messages from.
+
+    Attributes:
+        roll: The messages that were pulled.
+        lanes: Those that are at work.
+    """
+
+    def __init__(self, source: Iterator[MessageSource | MailObject], roll: Roll, lender: Lender) -> None:
+        self.roll = roll
+        self.lanes: list[Lane] = []
+        self._source, self._lender = source, lender
+        self._raised: Exception | None = None
+
+    def pull(self) -> Delivery | None:
+        """The caller's next message that can be sent."""
+        while not self.roll.exhausted and not self.roll.crowded:
+            try:
+                message = next(self._source)
+            except StopIteration:
+                self.roll.exhausted = True
+            except Exception as error:  # noqa: BLE001 - the caller's own; it comes out where it stood in the order
+                self._raised, self.roll.exhausted = error, True
+            else:
+                if delivery := self.roll.enter(message):
+                    return delivery
+        return None
+
+    def take_error(self) -> Exception | None:
+        """What the caller's iterable raised; once."""
+        raised, self._raised = self._raised, None
+        return raised
+
+    def next_for(self, lane: Lane) -> Delivery | None:
+        """The next message for a lane; none where somebody waits for its connection."""
+        if lane.leaving or self._lender.waiting > sum(each.leaving for each in self.lanes):
+            lane.leaving = True
+            return None
+        delivery = self.pull()
+        return delivery and self.roll.begin(delivery, time.monotonic(), hot=lane.channel.hot)
 
 
 class Lane:
@@ -33,23 +72,18 @@ class Lane:
         error: Why no connection could be made, where that ended it.
     """
 
-    def __init__(self, batch: Batch, lease: Lease[Channel], server: Server, roll: Roll) -> None:
+    def __init__(self, lease: Lease[Channel], server: Server, supply: Supply) -> None:
         self.lease = lease
         self.channel = channel_of(lease)
         self.pause: Pause | None = None
         self.leaving = self.over = False
         self.finished = 0
         self.error: SMTPException | None = None
-        self._batch, self._roll, self._timeouts = batch, roll, server.timeouts
+        self._supply, self._roll, self._timeouts = supply, supply.roll, server.timeouts
         smtp = self.channel.found(time.monotonic() + self._timeouts.send)
-        self._flow = Flow(smtp, roll.again, max_recipients=server.max_recipients)
+        self._flow = Flow(smtp, self._roll.again, max_recipients=server.max_recipients)
         self._conversation = stream(self._flow)
         self._need: Need | None = None
-
-    @property
-    def socket(self) -> socket.socket:
-        """What it waits for."""
-        return self._connection.socket
 
     def advance(self, *, readable: bool = False, error: SMTPException | None = None) -> None:
         """Go on as far as that goes without waiting.
@@ -74,7 +108,7 @@ class Lane:
         """Wait for what it waits for, and go on."""
         assert self.pause is not None  # noqa: S101 - the batch asks only those that wait
         try:
-            readable = self._connection.wait(self.pause)
+            readable = self.connection.wait(self.pause)
         except SMTPException as error:
             self.advance(error=error)
         else:
@@ -90,30 +124,30 @@ class Lane:
         """Serve the conversation's need; give the next one, or the same where it must wait."""
         if self._need is None:
             return next(self._conversation)
-        if error is None:
-            try:
-                answer = self._serve(self._need, readable=readable)
-            except SMTPException as failed:
-                error = failed
         if error is not None:
             return self._conversation.throw(error)
+        try:
+            answer = self._serve(self._need, readable=readable)
+        except SMTPException as failed:
+            return self._conversation.throw(failed)
         return self._need if self.pause else self._conversation.send(answer)
 
     def _serve(self, need: Need, *, readable: bool) -> object:
         if need is Need.MESSAGE:
-            return self._batch.next_for(self)
+            return self._supply.next_for(self)
         if need is Need.CONNECTION:
             deadline = time.monotonic() + self._timeouts.send
             connection = self.channel.reconnect(deadline)
             connection.begin(deadline)
             return connection.protocol
         if self._flow.under_way:
-            self._connection.extend(self._roll.begun(self._flow.under_way[0][0]) + self._timeouts.send)
-        self.pause = self._connection.advance(need, readable=readable)
-        return None if self.pause else self._connection.answer(need)
+            self.connection.extend(self._roll.begun(self._flow.under_way[0][0]) + self._timeouts.send)
+        self.pause = self.connection.advance(need, readable=readable)
+        return None if self.pause else self.connection.answer(need)
 
     @property
-    def _connection(self) -> Connection:
+    def connection(self) -> Connection:
+        """The channel's connection, while it has a conversation."""
         assert self.channel.connection is not None  # noqa: S101 - the conversation asked for it first
         return self.channel.connection
 

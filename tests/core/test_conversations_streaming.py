@@ -165,6 +165,28 @@ def test_a_421_inside_a_window() -> None:
     assert Streamed(letters(3), first, second).states == ["accepted"] * 3
 
 
+@pytest.mark.parametrize(("end", "states"), [(CLOSED, {"accepted"}), (RESET, {"accepted", "unknown"})])
+def test_a_421_met_by_a_message_that_begins(end: Cut, states: set[str]) -> None:
+    """The window is heard out first: a clean end says that nothing behind the 421 was taken up."""
+    count = WINDOW + 1
+    first = warm("PIPELINING", "CHUNKING"), [(FLIGHT + NEXT * (WINDOW - 1), OK * 3 + OK + BYE, end)]
+    left = count - 1 if end is CLOSED else 2
+    envelope: Turn = (MAIL + rcpt("b@y"), OK * 2)
+    second = ready("PIPELINING", "CHUNKING"), [envelope, (bdat() + NEXT * (left - 1), OK * 4 * left)]
+    assert set(Streamed(letters(count), first, second).states) == states
+
+
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_a_421_that_ends_a_message_alone(extensions: tuple[str, ...]) -> None:
+    """So many messages on one connection: the next goes over a fresh one."""
+    if extensions:
+        good: list[Turn] = [(GROUP, OK * 2 + GO), (CONTENT + DOT, OK)]
+    else:
+        good = [(MAIL, OK), (rcpt("b@y"), OK), (DATA, GO), (CONTENT + DOT, OK)]
+    first = ready(*extensions), [*good, ((GROUP if extensions else MAIL), BYE)]
+    assert Streamed(letters(2), first, (ready(*extensions), good)).states == ["accepted"] * 2
+
+
 @pytest.mark.parametrize("end", [CLOSED, RESET])
 def test_a_cut_inside_a_window(end: Cut) -> None:
     """Content that left without a reply is unknown, and is not sent again."""
