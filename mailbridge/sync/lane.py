@@ -10,11 +10,12 @@ from ..errors import SMTPException
 from ..message import MailObject, MessageSource
 from ..pooling import Lease
 from ..server import Server
+from ..sockets.lending import channel_of
 from ..sockets.link import Pause
 from ..sockets.roll import Roll
 from .channel import Channel
 from .connection import Connection
-from .lending import Lender, channel_of
+from .lending import Lender
 
 
 class Supply:
