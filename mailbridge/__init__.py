@@ -44,6 +44,7 @@ from .replies import EnhancedCode, Reply
 from .server import Security, Server
 from .sockets.pooled import Stats
 from .staging import ORIGINAL_RECIPIENTS, Staged, Staging
+from .sync.batch import Batch
 from .sync.client import Client
 from .sync.pool import Pool
 from .sync.pools import Pools
@@ -58,6 +59,7 @@ __all__ = [
     "ORIGINAL_RECIPIENTS",
     "Address",
     "AddressStyle",
+    "Batch",
     "Capabilities",
     "Client",
     "Credentials",

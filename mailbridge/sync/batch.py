@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 import traceback
 import warnings
@@ -53,6 +54,8 @@ class Batch(Iterator[Receipt]):
         self._lanes = self._supply.lanes
         self._broken: SMTPException | None = None
         self._count = 0
+        self._thread, self._turning = threading.get_ident(), False
+        lender.guests.add(self)
         self._started = self._closed = False
 
     def __iter__(self) -> Self:
@@ -100,6 +103,13 @@ class Batch(Iterator[Receipt]):
         while self._lanes:
             self._turn(closing=True)
         self._leave_behind()
+
+    def make_room(self) -> None:
+        """Somebody waits for a connection: where it is the caller of this batch, nobody else could ever free one."""
+        if self._thread != threading.get_ident():
+            return
+        while self._lanes and self._lender.waiting and not self._turning:
+            self._turn(closing=True)
 
     # How it goes on.
 
@@ -211,6 +221,7 @@ class Batch(Iterator[Receipt]):
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
         """What is no error of SMTP closes the connections, leaves its receipts in the log, and passes on."""
+        self._turning = True
         try:
             yield
         except BaseException as interruption:
@@ -225,6 +236,8 @@ class Batch(Iterator[Receipt]):
                 self._lender.give_back(lane.lease)
             self._leave_behind()
             raise
+        finally:
+            self._turning = False
 
     def _leave_behind(self) -> None:
         for receipt in self._roll.rest():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from typing import Protocol
+from weakref import WeakSet
 
 from .. import commands
 from ..conversations import ask
@@ -15,6 +17,13 @@ from ..sockets.lending import Lending, channel_of
 from ..tls import context_for
 from .channel import Channel
 from .processes import LAST_WORDS
+
+
+class Guest(Protocol):
+    """Who keeps leases while its caller does something else, and would keep them while that caller waits for one."""
+
+    def make_room(self) -> None:
+        """Give a lease back, if it is this thread that waits."""
 
 
 class Lender(Lending[Channel]):
@@ -116,6 +125,10 @@ class Lender(Lending[Channel]):
             self._probe(lease, deadline)
         return lease
 
+    def _begin(self) -> None:
+        super()._begin()
+        self.guests = WeakSet[Guest]()
+
     @staticmethod
     def _bell() -> threading.Event:
         return threading.Event()
@@ -128,6 +141,8 @@ class Lender(Lending[Channel]):
             return
         woken = threading.Event()
         claim.wake = woken.set
+        for guest in list(self.guests):
+            guest.make_room()
         while (seconds := self._due(claim, deadline, why)) is not None:
             woken.wait(seconds)
             woken.clear()

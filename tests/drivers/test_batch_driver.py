@@ -287,3 +287,23 @@ def test_a_batch_gives_way() -> None:
         other.join(5)
         assert [receipt.complete for receipt in outcome if isinstance(receipt, Receipt)] == [True]
         assert 0 < arrived(server).index(1000) < 100
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_sending_between_two_receipts(connections: int) -> None:
+    """The loop's body sends by the same pool: the batch makes room, nobody waits for himself."""
+    with ScriptedServer(extensions=CHUNKING) as server, pool_of(server, connections) as pool:
+        for number, receipt in enumerate(pool.send_many(mails(60))):
+            assert receipt.complete
+            if number % 20 == 0:
+                assert pool.send(mail(1000 + number)).complete
+        assert sorted(arrived(server)) == [*range(60), 1000, 1020, 1040]
+
+
+def test_a_batch_inside_a_batch() -> None:
+    """One connection serves both, and each has its messages in order."""
+    with ScriptedServer(extensions=CHUNKING) as server, pool_of(server) as pool:
+        for receipt in pool.send_many(mails(3)):
+            inner = pool.send_many(mail(100 + number) for number in range(3))
+            assert [receipt.complete, *(each.complete for each in inner)] == [True] * 4
+        assert len(arrived(server)) == 12
