@@ -318,6 +318,8 @@ class Server:
             raise error.with_traceback(None) from None
         finally:
             del url
+        if twice := sorted(attributes.keys() & options.keys()):
+            raise SMTPInputError(f"the URL says {', '.join(twice)} already: say it in one place")
         if "security" not in attributes | options and is_loopback(attributes["host"]):
             attributes["security"] = Security.NONE
         if "timeouts" in attributes:

@@ -64,6 +64,7 @@ class Flow:
         self._max_recipients = max_recipients
         # The first one on a connection that was made for it: what it meets is no stale connection.
         self._first: Delivery | None = None
+        self._octets = 0
         self._heard = smtp.replies_read if smtp else 0
 
     def run(self) -> Conversation[None]:
@@ -90,13 +91,13 @@ class Flow:
 
     @property
     def _room(self) -> bool:
-        sizes = sum(delivery.mail.content.size for delivery, _ in self.under_way)
-        return len(self.under_way) < WINDOW and (not self.under_way or sizes < WINDOW_OCTETS)
+        return not self.under_way or (len(self.under_way) < WINDOW and self._octets < WINDOW_OCTETS)
 
     def _begin(self, delivery: Delivery) -> Conversation[None]:
         """Say all of a message, as far as it may be said before its replies."""
         sending = self._conversation(delivery)
         self.under_way.append((delivery, sending))
+        self._octets += delivery.mail.content.size
         yield from self._go_on(delivery, sending, until=Need.SAID)
 
     def _conversation(self, delivery: Delivery) -> Conversation[None]:
@@ -140,7 +141,11 @@ class Flow:
     def _end(self, delivery: Delivery, error: SMTPException | None) -> None:
         delivery.end(error)
         self.finished.append(delivery)
-        self.under_way = deque(pair for pair in self.under_way if pair[0] is not delivery)
+        self._octets -= delivery.mail.content.size
+        if self.under_way[0][0] is delivery:
+            self.under_way.popleft()
+        else:
+            self.under_way = deque(pair for pair in self.under_way if pair[0] is not delivery)
 
     def hear_out(self) -> Conversation[None]:
         """Behind a 421 read on: whether what is at stake was taken up shows in how the stream ends."""
@@ -162,6 +167,7 @@ class Flow:
                 self.finished.append(delivery)
         self.again.extendleft(reversed(kept))
         self.under_way.clear()
+        self._octets = 0
         if self.smtp is not None and not self.smtp.over:
             self.smtp.connection_lost()
         self.smtp = None
