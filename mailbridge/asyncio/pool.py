@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import NoReturn, Self, Unpack
 
 from ..conversations import Delivery
-from ..errors import SMTPException, SMTPServerDisconnected
+from ..errors import SMTPException, SMTPInputError, SMTPServerDisconnected
+from ..message import MailObject, MessageSource, OnPartial, check_partial
 from ..pooling import Lease
 from ..receipts import Receipt
 from ..server import Server
 from ..sockets.lending import channel_of
 from ..sockets.pooled import PoolOptions, PoolSettings, Stats, turned_away
 from ..sync.processes import look_after
+from .batch import Batch, Progress
 from .channel import Channel
 from .client import Client
 from .lending import LAST_WORDS, Lender
@@ -61,6 +63,33 @@ class Pool(Sender):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Pool is never pickled: its connections belong to this process. Make one where it is needed")
+
+    def send_many(
+        self,
+        messages: Iterable[MessageSource | MailObject],
+        *,
+        on_partial: OnPartial = "deliver",
+        progress: Progress | None = None,
+    ) -> Batch:
+        """Send many messages, several of them in flight; what became of each stands in its receipt.
+
+        Args:
+            messages: What `send` takes. Only as many are pulled as keep the connections busy.
+            on_partial: "deliver" to the others where some recipients of a message are refused, or "abort": all or
+                nothing for each message.
+            progress: Called with the number of messages that are done and the newest receipt.
+
+        Returns:
+            The receipts, in the order of the messages, for `async for`. `receipt.error` is what `send` would have
+            raised.
+
+        Raises:
+            SMTPInputError: `on_partial` says something else.
+        """
+        check_partial(on_partial)
+        if on_partial == "raise":
+            raise SMTPInputError("a batch raises for no message: on_partial is deliver or abort")
+        return Batch(self._here(), messages, abort=on_partial == "abort", progress=progress)
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Client]:

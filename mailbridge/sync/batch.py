@@ -20,7 +20,8 @@ from ..receipts import Receipt
 from ..sockets.pooled import turned_away
 from ..sockets.readiness import first_ready
 from ..sockets.roll import Roll
-from .lane import Lane, Supply
+from ..sockets.supply import Supply
+from .lane import Lane
 from .lending import Lender
 
 Progress = Callable[[int, Receipt], object]
@@ -50,7 +51,7 @@ class Batch(Iterator[Receipt]):
         self._lender, self._progress = lender, progress
         self._roll = Roll(abort=abort)
         # Lanes know it and not the batch: a batch that is dropped must be closed at once.
-        self._supply = Supply(iter(messages), self._roll, lender)
+        self._supply: Supply[Lane] = Supply(iter(messages), self._roll, lender)
         self._lanes = self._supply.lanes
         self._broken: SMTPException | None = None
         self._count = 0

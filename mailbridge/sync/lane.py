@@ -1,63 +1,18 @@
-"""The connections of a batch, each with its share, and where they get their messages from."""
+"""The connections of a batch, each with its share."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
-from ..conversations import Delivery, Flow, Need, stream
+from ..conversations import Flow, Need, stream
 from ..errors import SMTPException
-from ..message import MailObject, MessageSource
 from ..pooling import Lease
 from ..server import Server
 from ..sockets.lending import channel_of
 from ..sockets.link import Pause
-from ..sockets.roll import Roll
+from ..sockets.supply import Supply
 from .channel import Channel
 from .connection import Connection
-from .lending import Lender
-
-
-class Supply:
-    """Where the lanes of a batch get their messages from.
-
-    Attributes:
-        roll: The messages that were pulled.
-        lanes: Those that are at work.
-    """
-
-    def __init__(self, source: Iterator[MessageSource | MailObject], roll: Roll, lender: Lender) -> None:
-        self.roll = roll
-        self.lanes: list[Lane] = []
-        self._source, self._lender = source, lender
-        self._raised: Exception | None = None
-
-    def pull(self) -> Delivery | None:
-        """The caller's next message that can be sent."""
-        while not self.roll.exhausted and not self.roll.crowded:
-            try:
-                message = next(self._source)
-            except StopIteration:
-                self.roll.exhausted = True
-            except Exception as error:  # noqa: BLE001 - the caller's own; it comes out where it stood in the order
-                self._raised, self.roll.exhausted = error, True
-            else:
-                if delivery := self.roll.enter(message):
-                    return delivery
-        return None
-
-    def take_error(self) -> Exception | None:
-        """What the caller's iterable raised; once."""
-        raised, self._raised = self._raised, None
-        return raised
-
-    def next_for(self, lane: Lane) -> Delivery | None:
-        """The next message for a lane; none where somebody waits for its connection."""
-        if lane.leaving or self._lender.waiting > sum(each.leaving for each in self.lanes):
-            lane.leaving = True
-            return None
-        delivery = self.pull()
-        return delivery and self.roll.begin(delivery, time.monotonic(), hot=lane.channel.hot)
 
 
 class Lane:
@@ -73,7 +28,7 @@ class Lane:
         error: Why no connection could be made, where that ended it.
     """
 
-    def __init__(self, lease: Lease[Channel], server: Server, supply: Supply) -> None:
+    def __init__(self, lease: Lease[Channel], server: Server, supply: Supply[Lane]) -> None:
         self.lease = lease
         self.channel = channel_of(lease)
         self.pause: Pause | None = None

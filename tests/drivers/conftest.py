@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from mailbridge.testing import ScriptedServer
-from tests.drivers.helpers import CLIENTS, Awaited, looping
+from tests.drivers.helpers import CLIENTS, POOLS, Awaited, AwaitedPool, looping
 
 
 @pytest.fixture
@@ -18,11 +18,13 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture(params=["sync", "asyncio"])
 def driver(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that uses this runs with each driver: `client_to` and `client_of` make its clients."""
+    """A test that uses this runs with each driver: `client_to`, `client_of` and `pool_to` make what it sends by."""
     if request.param == "sync":
         yield
         return
     with looping() as runner:
         CLIENTS.append(partial(Awaited, runner))
+        POOLS.append(partial(AwaitedPool, runner))
         yield
         CLIENTS.pop()
+        POOLS.pop()

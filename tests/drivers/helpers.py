@@ -10,8 +10,10 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
 
-from mailbridge import Client, Security, Server, Timeouts
+from mailbridge import Client, Pool, Receipt, Security, Server, Timeouts
 from mailbridge.asyncio import Client as AsyncClient
+from mailbridge.asyncio import Pool as AsyncPool
+from mailbridge.asyncio.batch import Batch as AsyncBatch
 from mailbridge.testing import ScriptedServer
 
 PATIENCE = 5.0  # seconds: nothing on loopback takes longer, however busy the machine is
@@ -53,6 +55,55 @@ class Awaited:
         return (lambda *args, **options: self._run(found(*args, **options))) if iscoroutinefunction(found) else found
 
 
+class AwaitedPool:
+    """The pool for asyncio with the face of the other one."""
+
+    def __init__(self, runner: asyncio.Runner, server: Server, **options: Any) -> None:
+        self._pool = AsyncPool(server, **options)
+        self._run = runner.run
+
+    def __enter__(self) -> "AwaitedPool":
+        return self
+
+    def __exit__(self, *what: Any) -> None:
+        self._run(self._pool.close())
+
+    def send(self, *args: Any, **options: Any) -> Any:
+        return self._run(self._pool.send(*args, **options))
+
+    def stats(self) -> Any:
+        return self._run(self._in_the_loop(self._pool.stats))
+
+    def send_many(self, *args: Any, **options: Any) -> "AwaitedBatch":
+        return AwaitedBatch(self._run, self._run(self._in_the_loop(self._pool.send_many, *args, **options)))
+
+    @staticmethod
+    async def _in_the_loop(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        return function(*args, **options)
+
+
+class AwaitedBatch(Iterator[Receipt]):
+    """The batch for asyncio with the face of the other one."""
+
+    def __init__(self, run: Callable[..., Any], batch: AsyncBatch) -> None:
+        self._run, self._batch = run, batch
+
+    def __next__(self) -> Receipt:
+        async def following() -> Receipt | None:
+            return await anext(self._batch, None)
+
+        receipt: Receipt | None = self._run(following())
+        if receipt is None:
+            raise StopIteration
+        return receipt
+
+    def __enter__(self) -> "AwaitedBatch":
+        return self
+
+    def __exit__(self, *what: Any) -> None:
+        self._run(self._batch.close())
+
+
 def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """A test that is a coroutine runs in a loop of its own, in debug mode."""
 
@@ -72,8 +123,15 @@ def looping() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-# What makes the clients; the fixture `driver` puts one for asyncio on top.
+# What makes clients and pools; the fixture `driver` puts those for asyncio on top.
 CLIENTS: list[Callable[..., Any]] = [Client]
+POOLS: list[Callable[..., Any]] = [Pool]
+
+
+def pool_to(server: Server, **options: Any) -> Pool:
+    """A pool of the driver that the test runs with."""
+    pool: Pool = POOLS[-1](server, **options)
+    return pool
 
 
 def client_to(server: Server, **options: Any) -> Client:

@@ -12,9 +12,11 @@ import pytest
 
 from mailbridge import MailObject, Pool, Receipt, SMTPException, SMTPInputError, State
 from mailbridge.testing import ScriptedServer, Then
-from tests.drivers.helpers import QUICK, server_of
+from tests.drivers.helpers import QUICK, pool_to, server_of
 
 CHUNKING = ("PIPELINING", "CHUNKING")
+# With each driver.
+BOTH = pytest.mark.usefixtures("driver")
 ALL = pytest.mark.parametrize("extensions", [(), ("PIPELINING",), CHUNKING])
 
 
@@ -28,7 +30,7 @@ def mails(count: int) -> Iterator[MailObject]:
 
 
 def pool_of(server: ScriptedServer, connections: int = 1, messages: int = 10_000, **options: object) -> Pool:
-    return Pool(server_of(server, **options), max_connections=connections, max_messages=messages)
+    return pool_to(server_of(server, **options), max_connections=connections, max_messages=messages)
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +49,7 @@ def ids(receipts: list[Receipt]) -> list[str | None]:
 
 @ALL
 @pytest.mark.parametrize("connections", [1, 3])
+@BOTH
 def test_every_message_once_and_in_order(extensions: tuple[str, ...], connections: int) -> None:
     """Receipts come in the order of the messages, however many connections carry them."""
     with ScriptedServer(extensions=extensions) as server, pool_of(server, connections) as pool:
@@ -54,10 +57,12 @@ def test_every_message_once_and_in_order(extensions: tuple[str, ...], connection
         assert ids(receipts) == [f"<{number}@x>" for number in range(120)]
         assert all(receipt.complete for receipt in receipts)
         assert sorted(arrived(server)) == list(range(120))
-        assert len(server.connections) == connections
+        # A busy server is through before there is work for a third one.
+        assert min(connections, 2) <= len(server.connections) <= connections
 
 
 @ALL
+@BOTH
 def test_each_has_a_fate_of_its_own(extensions: tuple[str, ...]) -> None:
     """Refusals in the middle of a batch are those messages' alone."""
     with ScriptedServer(extensions=extensions) as server, pool_of(server) as pool:
@@ -76,6 +81,7 @@ def test_each_has_a_fate_of_its_own(extensions: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
+@BOTH
 def test_over_tls(tls: str) -> None:
     """Records of TLS hold parts of many replies; nothing is waited for that is there already."""
     with ScriptedServer(tls=tls, extensions=CHUNKING) as server, pool_of(server, 2) as pool:  # type: ignore[arg-type]  # one of two
@@ -83,6 +89,7 @@ def test_over_tls(tls: str) -> None:
         assert sorted(arrived(server)) == list(range(60))
 
 
+@BOTH
 def test_a_message_that_cannot_be_sent(caplog: pytest.LogCaptureFixture) -> None:
     """Its receipt stands where it belongs, says why, and is logged like any other."""
     with ScriptedServer() as server, pool_of(server) as pool:
@@ -94,6 +101,7 @@ def test_a_message_that_cannot_be_sent(caplog: pytest.LogCaptureFixture) -> None
     assert [r.levelname for r in caplog.records if r.levelno > logging.DEBUG] == ["INFO", "ERROR", "INFO"]
 
 
+@BOTH
 def test_no_more_is_pulled_than_is_needed() -> None:
     """A generator of millions is never run ahead of by more than a bounded number."""
     pulled = 0
@@ -113,6 +121,7 @@ class Letter(io.BytesIO):
     """Content that can be watched."""
 
 
+@BOTH
 def test_the_memory_of_a_batch_does_not_grow() -> None:
     """What is pulled and not handed out is bounded, and what was handed out is forgotten."""
     living: weakref.WeakSet[Letter] = weakref.WeakSet()
@@ -133,6 +142,7 @@ def test_the_memory_of_a_batch_does_not_grow() -> None:
 
 @pytest.mark.parametrize("how", [Then.CLOSE, Then.RESET])
 @ALL
+@BOTH
 def test_cut_in_the_middle(extensions: tuple[str, ...], how: Then) -> None:
     """What the server has is called accepted or unknown, and nothing is there twice; the rest goes on."""
     with ScriptedServer(extensions=extensions) as server, pool_of(server) as pool:
@@ -148,6 +158,7 @@ def test_cut_in_the_middle(extensions: tuple[str, ...], how: Then) -> None:
 
 
 @pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+@BOTH
 def test_421_in_the_middle(extensions: tuple[str, ...]) -> None:
     """So many messages for each connection: all arrive, once."""
     with ScriptedServer(extensions=extensions) as server, pool_of(server) as pool:
@@ -157,6 +168,7 @@ def test_421_in_the_middle(extensions: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("then", "states"), [(Then.CLOSE, {"accepted"}), (Then.RESET, {"accepted", "unknown"})])
+@BOTH
 def test_421_inside_a_window(then: Then, states: set[str]) -> None:
     """Behind a clean end all goes on over a fresh connection; after a reset nobody can know."""
     with ScriptedServer(extensions=CHUNKING) as server, pool_of(server) as pool:
@@ -166,6 +178,7 @@ def test_421_inside_a_window(then: Then, states: set[str]) -> None:
         assert len(set(arrived(server))) == len(arrived(server)) == sum(bool(r.accepted) for r in receipts)
 
 
+@BOTH
 def test_rotation() -> None:
     """After max_messages a connection is replaced, without a word."""
     with ScriptedServer(extensions=CHUNKING) as server, pool_of(server, messages=10) as pool:
@@ -173,6 +186,7 @@ def test_rotation() -> None:
         assert [len([m for m in server.messages if m.connection == n]) for n in (1, 2, 3, 4)] == [10, 10, 10, 5]
 
 
+@BOTH
 def test_a_silent_server() -> None:
     """The deadline of one reply ends what is under way; the next message is tried."""
     with ScriptedServer() as server, pool_of(server, timeouts=QUICK) as pool:
@@ -181,12 +195,13 @@ def test_a_silent_server() -> None:
         assert [r.results["bob@example.org"].state for r in receipts] == [State.NOT_SENT, State.ACCEPTED]
 
 
+@BOTH
 def test_no_server() -> None:
     """A failure to connect ends the batch: each message has a receipt that says so, and one attempt was made."""
     with ScriptedServer() as gone:
         server = server_of(gone)
 
-    with Pool(server) as pool:
+    with pool_to(server) as pool:
         receipts = list(pool.send_many(mails(3)))
     assert [list(receipt.not_sent) for receipt in receipts] == [["bob@example.org"]] * 3
     assert all("nobody listens" in str(receipt.error) for receipt in receipts)
@@ -215,6 +230,7 @@ def test_never_iterated(caplog: pytest.LogCaptureFixture) -> None:
     assert "never iterated" in caplog.text
 
 
+@BOTH
 def test_a_source_that_fails() -> None:
     """What it gave before goes out and is told; then its error comes out."""
 
@@ -229,21 +245,27 @@ def test_a_source_that_fails() -> None:
         assert arrived(server) == [0, 1, 2]
 
 
+class SoftLimit(BaseException):
+    """What Celery or gevent would raise."""
+
+
+@BOTH
 def test_an_interruption(caplog: pytest.LogCaptureFixture) -> None:
-    """Ctrl-C in the caller's generator: connections closed, the lease freed, each message's receipt logged."""
+    """A soft limit in the caller's generator: connections closed, the lease freed, each message's receipt logged."""
 
     def source() -> Iterator[MailObject]:
         yield from mails(3)
-        raise KeyboardInterrupt
+        raise SoftLimit
 
     with ScriptedServer(extensions=CHUNKING) as server, pool_of(server) as pool:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SoftLimit):
             list(pool.send_many(source()))
         assert pool.stats().open == pool.stats().idle
         assert len([r for r in caplog.records if r.levelno > logging.DEBUG]) == 3
         assert pool.send(mail(9)).complete
 
 
+@BOTH
 def test_progress(caplog: pytest.LogCaptureFixture) -> None:
     """It is told of each message in order; its own failure changes nothing."""
     seen: list[int] = []
@@ -258,6 +280,7 @@ def test_progress(caplog: pytest.LogCaptureFixture) -> None:
     assert "ZeroDivisionError" in caplog.text
 
 
+@BOTH
 def test_abort_is_for_each_message() -> None:
     """All or nothing: one refused recipient gives that message up, and no other."""
     with ScriptedServer(extensions=CHUNKING) as server, pool_of(server) as pool:
