@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-import traceback
-import warnings
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self
 
 from ..conversations.streaming import WINDOW
 from ..errors import SMTPException, SMTPServerDisconnected
-from ..logs import emit, log_receipt
 from ..message import MailObject, MessageSource
 from ..pooling import Lease
 from ..receipts import Receipt
 from ..sockets.pooled import turned_away
 from ..sockets.roll import Roll
 from ..sockets.supply import Supply
+from ..sockets.telling import Progress, Telling, never_iterated
 from .channel import Channel
 from .lane import Lane
 from .lending import Lender
-
-Progress = Callable[[int, Receipt], object]
 
 
 class Crew:
     """Those who send a batch, a task for each connection. They know it and not the batch: it may be dropped."""
 
-    def __init__(self, lender: Lender, messages: Iterable[MessageSource | MailObject], *, abort: bool) -> None:
+    def __init__(
+        self,
+        lender: Lender,
+        messages: Iterable[MessageSource | MailObject],
+        *,
+        abort: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
         self.lender = lender
         self.roll = Roll(abort=abort)
+        self.telling = Telling(self.roll, log_receipts=lender.log_receipts, progress=progress)
         self.supply: Supply[Lane] = Supply(iter(messages), self.roll, lender)
         self.broken: SMTPException | None = None
         self.failed: BaseException | None = None
@@ -78,23 +81,13 @@ class Crew:
         for lane in self.supply.lanes:
             lane.break_off(broken)
         self.roll.give_up(broken)
-        self.leave_behind()
+        self.telling.leave_behind()
 
     def forget(self) -> None:
         """Nobody asks for the receipts any more: pull nothing, and log what comes of what is under way."""
         self._forgotten = self.roll.exhausted = True
         if not self._tasks:
-            self.leave_behind()
-
-    def leave_behind(self) -> None:
-        """Log each receipt that was not handed out."""
-        for receipt in self.roll.rest():
-            self.write_down(receipt)
-
-    def write_down(self, receipt: Receipt) -> None:
-        """Write the one record of a message."""
-        if self.lender.log_receipts:
-            log_receipt(receipt)
+            self.telling.leave_behind()
 
     # How the work goes on.
 
@@ -114,7 +107,7 @@ class Crew:
             self.failed = error
         self.news.set()
         if self._forgotten and not self._tasks:
-            self.leave_behind()
+            self.telling.leave_behind()
 
     def _told(self) -> None:
         self.news.set()
@@ -172,17 +165,8 @@ class Batch(AsyncIterator[Receipt]):
         ...     print(receipt.message_id, list(receipt.accepted))
     """
 
-    def __init__(
-        self,
-        lender: Lender,
-        messages: Iterable[MessageSource | MailObject],
-        *,
-        abort: bool = False,
-        progress: Progress | None = None,
-    ) -> None:
-        self._crew = Crew(lender, messages, abort=abort)
-        self._progress = progress
-        self._count = 0
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
         self._started = self._closed = False
 
     def __aiter__(self) -> Self:
@@ -203,7 +187,7 @@ class Batch(AsyncIterator[Receipt]):
                 if raised := self._crew.supply.take_error():
                     raise raised
                 raise StopAsyncIteration
-        return self._handed_out()
+        return self._crew.telling.handed_out()
 
     async def __aenter__(self) -> Self:
         return self
@@ -216,8 +200,7 @@ class Batch(AsyncIterator[Receipt]):
     def __del__(self) -> None:
         if not getattr(self, "_started", True) and not self._closed:
             self._closed = True
-            emit(logging.ERROR, "a batch was never iterated: none of its messages was sent")
-            warnings.warn("a batch was never iterated: none of its messages was sent", ResourceWarning, stacklevel=2)
+            never_iterated()
         elif not getattr(self, "_closed", True):
             self._crew.forget()
 
@@ -232,7 +215,7 @@ class Batch(AsyncIterator[Receipt]):
         except BaseException as interruption:
             self._break_off(interruption)
             raise
-        self._crew.leave_behind()
+        self._crew.telling.leave_behind()
 
     # How it goes on.
 
@@ -259,15 +242,3 @@ class Batch(AsyncIterator[Receipt]):
     def _break_off(self, interruption: BaseException) -> None:
         self._closed = True
         self._crew.break_off(interruption)
-
-    def _handed_out(self) -> Receipt:
-        receipt = self._crew.roll.hand_out()
-        assert receipt is not None  # noqa: S101 - it is told
-        self._count += 1
-        self._crew.write_down(receipt)
-        if self._progress is not None:
-            try:
-                self._progress(self._count, receipt)
-            except Exception:  # noqa: BLE001 - what counts the messages must not decide what becomes of them
-                emit(logging.ERROR, f"the progress callable failed: {traceback.format_exc(limit=-1)}")
-        return receipt

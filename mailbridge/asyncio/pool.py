@@ -11,15 +11,16 @@ from types import TracebackType
 from typing import NoReturn, Self, Unpack
 
 from ..conversations import Delivery
-from ..errors import SMTPException, SMTPInputError, SMTPServerDisconnected
-from ..message import MailObject, MessageSource, OnPartial, check_partial
+from ..errors import SMTPException, SMTPServerDisconnected
+from ..message import MailObject, MessageSource, OnPartial
 from ..pooling import Lease
 from ..receipts import Receipt
 from ..server import Server
 from ..sockets.lending import channel_of
 from ..sockets.pooled import PoolOptions, PoolSettings, Stats, turned_away
+from ..sockets.telling import Progress, wants_abort
 from ..sync.processes import look_after
-from .batch import Batch, Progress
+from .batch import Batch, Crew
 from .channel import Channel
 from .client import Client
 from .lending import LAST_WORDS, Lender
@@ -86,10 +87,7 @@ class Pool(Sender):
         Raises:
             SMTPInputError: `on_partial` says something else.
         """
-        check_partial(on_partial)
-        if on_partial == "raise":
-            raise SMTPInputError("a batch raises for no message: on_partial is deliver or abort")
-        return Batch(self._here(), messages, abort=on_partial == "abort", progress=progress)
+        return Batch(Crew(self._here(), messages, abort=wants_abort(on_partial), progress=progress))
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Client]:

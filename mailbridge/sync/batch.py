@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
-import traceback
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
 from ..conversations.streaming import WINDOW
 from ..errors import SMTPException, SMTPServerDisconnected
-from ..logs import emit, log_receipt
 from ..message import MailObject, MessageSource
 from ..receipts import Receipt
 from ..sockets.pooled import turned_away
 from ..sockets.readiness import first_ready
 from ..sockets.roll import Roll
 from ..sockets.supply import Supply
+from ..sockets.telling import Progress, Telling, never_iterated
 from .lane import Lane
 from .lending import Lender
-
-Progress = Callable[[int, Receipt], object]
 
 
 class Batch(Iterator[Receipt]):
@@ -48,13 +43,13 @@ class Batch(Iterator[Receipt]):
         abort: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        self._lender, self._progress = lender, progress
+        self._lender = lender
         self._roll = Roll(abort=abort)
+        self._telling = Telling(self._roll, log_receipts=lender.log_receipts, progress=progress)
         # Lanes know it and not the batch: a batch that is dropped must be closed at once.
         self._supply: Supply[Lane] = Supply(iter(messages), self._roll, lender)
         self._lanes = self._supply.lanes
         self._broken: SMTPException | None = None
-        self._count = 0
         self._thread, self._turning = threading.get_ident(), False
         lender.guests.add(self)
         self._started = self._closed = False
@@ -77,7 +72,7 @@ class Batch(Iterator[Receipt]):
                 if raised := self._supply.take_error():
                     raise raised
                 raise StopIteration
-        return self._handed_out()
+        return self._telling.handed_out()
 
     def __enter__(self) -> Self:
         return self
@@ -90,8 +85,7 @@ class Batch(Iterator[Receipt]):
     def __del__(self) -> None:
         if not getattr(self, "_started", True) and not self._closed:
             self._closed = True
-            emit(logging.ERROR, "a batch was never iterated: none of its messages was sent")
-            warnings.warn("a batch was never iterated: none of its messages was sent", ResourceWarning, stacklevel=2)
+            never_iterated()
         elif not getattr(self, "_closed", True):
             self.close()
 
@@ -103,7 +97,7 @@ class Batch(Iterator[Receipt]):
         self._roll.give_up(SMTPServerDisconnected("the batch was closed before this message was sent"))
         while self._lanes:
             self._turn(closing=True)
-        self._leave_behind()
+        self._telling.leave_behind()
 
     def make_room(self) -> None:
         """Somebody waits for a connection: where it is the caller of this batch, nobody else could ever free one."""
@@ -113,22 +107,6 @@ class Batch(Iterator[Receipt]):
             self._turn(closing=True)
 
     # How it goes on.
-
-    def _handed_out(self) -> Receipt:
-        receipt = self._roll.hand_out()
-        assert receipt is not None  # noqa: S101 - it is told
-        self._count += 1
-        self._write_down(receipt)
-        if self._progress is not None:
-            try:
-                self._progress(self._count, receipt)
-            except Exception:  # noqa: BLE001 - what counts the messages must not decide what becomes of them
-                emit(logging.ERROR, f"the progress callable failed: {traceback.format_exc(limit=-1)}")
-        return receipt
-
-    def _write_down(self, receipt: Receipt) -> None:
-        if self._lender.log_receipts:
-            log_receipt(receipt)
 
     def _works(self) -> bool:
         """Do something; say whether anything is left to do."""
@@ -235,11 +213,7 @@ class Batch(Iterator[Receipt]):
             self._roll.give_up(broken)
             for lane in lanes:
                 self._lender.give_back(lane.lease)
-            self._leave_behind()
+            self._telling.leave_behind()
             raise
         finally:
             self._turning = False
-
-    def _leave_behind(self) -> None:
-        for receipt in self._roll.rest():
-            self._write_down(receipt)

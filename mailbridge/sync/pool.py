@@ -9,14 +9,15 @@ from types import TracebackType
 from typing import NoReturn, Self, Unpack
 
 from ..conversations import Delivery
-from ..errors import SMTPException, SMTPInputError, SMTPServerDisconnected
-from ..message import MailObject, MessageSource, OnPartial, check_partial
+from ..errors import SMTPException, SMTPServerDisconnected
+from ..message import MailObject, MessageSource, OnPartial
 from ..pooling import Lease
 from ..receipts import Receipt
 from ..server import Server
 from ..sockets.lending import channel_of
 from ..sockets.pooled import PoolOptions, PoolSettings, turned_away
-from .batch import Batch, Progress
+from ..sockets.telling import Progress, wants_abort
+from .batch import Batch
 from .channel import Channel
 from .client import Client
 from .lending import Lender
@@ -84,10 +85,7 @@ class Pool(Lender, Sender):
         Raises:
             SMTPInputError: `on_partial` says something else.
         """
-        check_partial(on_partial)
-        if on_partial == "raise":
-            raise SMTPInputError("a batch raises for no message: on_partial is deliver or abort")
-        return Batch(self, messages, abort=on_partial == "abort", progress=progress)
+        return Batch(self, messages, abort=wants_abort(on_partial), progress=progress)
 
     @contextmanager
     def lease(self) -> Iterator[Client]:
