@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,7 +25,7 @@ class Channel(Keeper[Connection]):
     @property
     def connected(self) -> bool:
         """A connection is open and could carry a message, as far as anybody knows without asking."""
-        if self.connection is not None and not self.connection.at_home:
+        if self._pid == os.getpid() and self.connection is not None and not self.connection.at_home:
             self.connection.abandon()
             self.connection = None
         return super().connected

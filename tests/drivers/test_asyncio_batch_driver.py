@@ -62,6 +62,18 @@ async def test_a_batch_gives_way(server: ScriptedServer) -> None:
 
 
 @in_a_loop
+async def test_its_own_caller_may_send(server: ScriptedServer) -> None:
+    """A loop over receipts that sends by the same pool gets the only connection in between."""
+    async with pool_of(server) as pool:
+        number = 1000
+        async for receipt in pool.send_many(mails(40)):
+            assert receipt.complete
+            number += 1
+            assert (await pool.send(mail(number))).complete
+    assert len(server.messages) == 80
+
+
+@in_a_loop
 async def test_other_tasks_go_on(server: ScriptedServer) -> None:
     """Nobody is kept waiting by a batch whose server is silent."""
     server.cut_before("CONTENT", Then.SILENCE, nth=5)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailbridge import Receipt, SMTPConnectError, SMTPPoolClosed, SMTPPoolTimeout, SMTPSenderRefused, State
-from mailbridge.asyncio import Pool
+from mailbridge.asyncio import Client, Pool
 from mailbridge.testing import ScriptedServer, Then
 from tests.drivers.helpers import BOTH, MESSAGE, in_a_loop, server_of
 
@@ -220,10 +220,11 @@ def test_loops_side_by_side(server: ScriptedServer) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("kind", [Client, Pool])
 @in_a_loop
-async def test_a_fork(server: ScriptedServer) -> None:
+async def test_a_fork(server: ScriptedServer, kind: Any) -> None:
     """The child sends over a connection of its own, and the parent's goes on as if nothing had been (S21)."""
-    async with pool_of(server) as pool:
+    async with kind(server_of(server)) as pool:
         await pool.send(MESSAGE)
         with warnings.catch_warnings():
             # The server of the test is a thread, and the child does nothing with it.
