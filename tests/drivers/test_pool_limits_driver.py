@@ -1,0 +1,115 @@
+"""What the server decides: how many connections, how many messages over each, and what was learned of it."""
+
+import contextlib
+import time
+
+import pytest
+
+from mailbridge import SMTPConnectError, SMTPException, SMTPPoolTimeout
+from mailbridge.testing import ScriptedServer, Then
+from tests.drivers.helpers import BOTH, MESSAGE
+from tests.drivers.pools import at_once, letter, pool_of, until
+
+TOO_MANY = b"421 4.7.0 too many connections from you\r\n"
+
+
+def test_too_many_connections(server: ScriptedServer) -> None:
+    """A 421 in the greeting is no error: the pool shrinks, and the message goes over what it has."""
+    server.answer("GREETING", TOO_MANY, nth=2, then=Then.CLOSE)
+    with pool_of(server, max_connections=3) as pool:
+        stack = contextlib.ExitStack()
+        stack.enter_context(pool.lease())
+        with at_once(lambda: pool.send(MESSAGE)):
+            until(lambda: pool.waiting)
+            assert pool._ledger.ceiling(time.monotonic()) == 1
+            stack.close()
+        assert [m.connection for m in server.messages] == [1]
+
+
+def test_too_many_for_a_while(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing open it tries again after a pause; some servers say it in words alone."""
+    monkeypatch.setattr("mailbridge.pooling.PAUSE", 0.001)
+    server.answer("GREETING", b"421 Too many concurrent SMTP connections\r\n", times=3, then=Then.CLOSE)
+    with pool_of(server) as pool:
+        assert pool.send(MESSAGE).complete
+        with pool.lease() as client:
+            client.noop()
+    assert len(server.connections) == 4
+
+
+def test_too_many_until_the_deadline(server: ScriptedServer) -> None:
+    """Then the error says what the server said."""
+    server.answer("GREETING", TOO_MANY, then=Then.CLOSE)
+    with pool_of(server, claim_timeout=0.05) as pool:
+        with pytest.raises(SMTPPoolTimeout, match="too many connections from you") as caught:
+            pool.send(MESSAGE)
+        assert isinstance(caught.value.__cause__, SMTPConnectError)
+        assert caught.value.receipt is not None
+        assert list(caught.value.receipt.not_sent) == BOTH
+        assert pool.stats().open == 0
+
+
+@pytest.mark.parametrize("greeting", [b"554 5.7.1 go away\r\n", b"421 4.3.2 shutting down\r\n"])
+def test_another_refusal_in_the_greeting(server: ScriptedServer, greeting: bytes) -> None:
+    """It says nothing of a number of connections, so it is the error at once."""
+    server.answer("GREETING", greeting, then=Then.CLOSE)
+    with pool_of(server) as pool, pytest.raises(SMTPConnectError) as caught:
+        pool.send(MESSAGE)
+    assert caught.value.receipt is not None
+    assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("extensions", [("LIMITS MAILMAX=2",), ("PIPELINING", "CHUNKING", "LIMITS MAILMAX=2")])
+def test_so_many_messages_as_the_server_takes(extensions: tuple[str, ...]) -> None:
+    """RFC 9422: the next one goes over a fresh connection, without an error."""
+    with ScriptedServer(extensions=extensions) as server, pool_of(server) as pool:
+        for n in range(5):
+            assert pool.send(letter(n)).complete
+        assert [m.connection for m in server.messages] == [1, 1, 2, 2, 3]
+
+
+def test_maximum_message_count(server: ScriptedServer) -> None:
+    """The same where a server says it only when it has had enough."""
+    server.answer("MAIL", b"421 4.7.0 maximum message count per session reached\r\n", nth=2, times=1, then=Then.CLOSE)
+    with pool_of(server) as pool:
+        assert [pool.send(letter(n)).complete for n in range(3)] == [True] * 3
+        assert [m.connection for m in server.messages] == [1, 2, 2]
+
+
+def test_probed_after_a_while(server: ScriptedServer) -> None:
+    """NOOP only where it was asked for, and only on what was idle for so long."""
+    with pool_of(server, probe_after=0.000001) as pool:
+        pool.send(MESSAGE)
+        pool.send(MESSAGE)
+        assert server.lines.count(b"NOOP") == 1
+        server.answer("NOOP", b"", then=Then.RESET)
+        assert pool.send(MESSAGE).complete
+        assert [m.connection for m in server.messages] == [1, 1, 2]
+
+
+def test_not_probed(server: ScriptedServer) -> None:
+    """By default no round trip is spent on asking."""
+    with pool_of(server) as pool:
+        pool.send(MESSAGE)
+        pool.send(MESSAGE)
+    assert b"NOOP" not in server.lines
+
+
+def test_tls_sessions_are_taken_up_again() -> None:
+    """All connections of a pool share what was learned of the server."""
+    with ScriptedServer(tls="implicit") as server, pool_of(server, max_messages=1) as pool:
+        for n in range(3):
+            pool.send(letter(n))
+        assert [c.tls_resumed for c in server.connections] == [False, True, True]
+
+
+def test_one_flight_only_where_it_ends_well(server: ScriptedServer) -> None:
+    """A server that died of an envelope with its content gets the envelope first, on whichever connection."""
+    with pool_of(server, max_connections=2) as pool:
+        pool.send(MESSAGE)
+        server.cut_before("MAIL", Then.DROP)
+        with pytest.raises(SMTPException):
+            pool.send(MESSAGE)
+        pool.send(MESSAGE)
+        server.cut_before("MAIL", Then.DROP)
+        assert pool.send(MESSAGE).complete
