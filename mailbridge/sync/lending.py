@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 from weakref import WeakSet
 
@@ -151,10 +152,9 @@ class Lender(Lending[Channel]):
         """Ask a connection that was idle for long whether it lives; one that does not is replaced at its next use."""
         channel = channel_of(lease)
         try:
-            if channel.alive:
-                channel.converse(lambda smtp: ask(smtp, commands.Noop()), deadline)
-        except SMTPException:
-            channel.abort()
+            with suppress(SMTPException):
+                if channel.alive:
+                    channel.converse(lambda smtp: ask(smtp, commands.Noop()), deadline)
         except BaseException:
             self.give_back(lease)
             raise

@@ -120,7 +120,6 @@ class Pool(Lender, Sender):
                 if error is None or delivery.transactions or not turned_away(error):
                     self.give_back(lease)
                     return receipt, error
-                delivery.reset()
                 lease = self.try_again(lease, min(patience, deadline), error)
         except SMTPException as error:
             # No connection was to be had.

@@ -5,6 +5,7 @@ import io
 import logging
 import pickle
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -151,6 +152,20 @@ def test_a_lease(server: ScriptedServer) -> None:
             assert pool.stats().idle == 0
         assert pool.send(MESSAGE).reused
         assert len(server.connections) == 1
+
+
+def test_a_lease_of_what_died(server: ScriptedServer) -> None:
+    """Its client is connected: what died while idle was replaced before, and its age counts anew."""
+    with pool_of(server) as pool:
+        pool.send(MESSAGE)
+        server.hang_up()
+        with pool.lease() as client:
+            assert client.noop().code == 250
+        lease = pool.claim(time.monotonic() + PATIENCE)
+        connection = lending.channel_of(lease).connection
+        assert connection is not None
+        assert lease.born == connection.born
+        pool.give_back(lease)
 
 
 def test_a_lease_that_is_broken_off(server: ScriptedServer) -> None:
@@ -329,13 +344,21 @@ def test_a_token_provider_that_sends_mail() -> None:
             assert pool.stats().open == 1
 
 
+def test_a_place_counts_again() -> None:
+    """Once the token is there, the connection is one of those that the limit counts."""
+    with ScriptedServer(accounts={"ann": "t"}, auth=("XOAUTH2",)) as server:
+        there = server_of(server, username="ann", token_provider=lambda **options: "t")
+        with Pool(there, max_connections=1) as pool, pool.lease():
+            assert pool.claim_if_free() is None
+
+
 def test_a_certificate_that_is_not_there() -> None:
     """It is an error of the configuration, with a receipt, before anybody waits or is called."""
     pool = Pool(Server("mail.example.com", ca_file="/nonexistent.pem"))
     with pytest.raises(SMTPInputError, match="nonexistent") as caught:
         pool.send(MESSAGE)
     assert caught.value.receipt is not None
-    assert pool.stats().open == 0
+    assert pool.stats().claiming == 0
 
 
 def test_a_refused_message_leaves_the_connection(server: ScriptedServer) -> None:

@@ -1,13 +1,16 @@
 """What the server decides: how many connections, how many messages over each, and what was learned of it."""
 
 import contextlib
+import logging
+import math
 import time
 
 import pytest
 
-from mailbridge import SMTPConnectError, SMTPException, SMTPPoolTimeout
+from mailbridge import Pool, SMTPConnectError, SMTPException, SMTPPoolTimeout
+from mailbridge.sync.lending import channel_of
 from mailbridge.testing import ScriptedServer, Then
-from tests.drivers.helpers import BOTH, MESSAGE
+from tests.drivers.helpers import BOTH, MESSAGE, PATIENCE, server_of
 from tests.drivers.pools import at_once, letter, pool_of, until
 
 TOO_MANY = b"421 4.7.0 too many connections from you\r\n"
@@ -47,6 +50,54 @@ def test_too_many_until_the_deadline(server: ScriptedServer) -> None:
         assert caught.value.receipt is not None
         assert list(caught.value.receipt.not_sent) == BOTH
         assert pool.stats().open == 0
+
+
+def test_too_many_in_the_middle(server: ScriptedServer) -> None:
+    """Who has the message does not get it again for it, and the others were not sent to."""
+    server.offer("LIMITS MAILMAX=1")
+    with Pool(server_of(server, max_recipients=1), claim_timeout=0.05) as pool:
+        server.answer("GREETING", TOO_MANY, nth=2, then=Then.CLOSE)
+        with pytest.raises(SMTPException) as caught:
+            pool.send(MESSAGE)
+    receipt = caught.value.receipt
+    assert receipt is not None
+    assert (list(receipt.accepted), list(receipt.not_sent)) == (BOTH[:1], BOTH[1:])
+    assert [m.recipients for m in server.messages] == [("bob@example.org",)]
+
+
+def test_whose_turn_it_was(server: ScriptedServer) -> None:
+    """Who was turned away goes before those who have waited for a turn."""
+    seen = list[int]()
+    with pool_of(server, max_connections=2) as pool:
+        kept, refused = pool.claim(math.inf), pool.claim(math.inf)
+        channel_of(kept).connect(time.monotonic() + PATIENCE)
+
+        def try_again() -> None:
+            lease = pool.try_again(refused, time.monotonic() + PATIENCE, SMTPException())
+            seen.append(len(server.messages))
+            pool.give_back(lease)
+
+        with at_once(lambda: pool.send(letter(1))):
+            until(lambda: pool.waiting == 1)
+            with at_once(try_again):
+                until(lambda: pool.waiting == 2)
+                pool.give_back(kept)
+    assert (seen, len(server.messages)) == ([0], 1)
+
+
+def test_what_a_channel_had_to_say(
+    server: ScriptedServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said in the end, though another channel took over."""
+    monkeypatch.setattr("mailbridge.pooling.PAUSE", 0.001)
+    caplog.set_level(logging.INFO)
+    with pool_of(server) as pool:
+        pool.send(letter(1))
+        server.hang_up()
+        server.answer("GREETING", TOO_MANY, times=1, then=Then.CLOSE)
+        pool.send(letter(2))
+    assert [r.message for r in caplog.records if "had died while idle" in r.message]
+    assert [m.connection for m in server.messages] == [1, 3]
 
 
 @pytest.mark.parametrize("greeting", [b"554 5.7.1 go away\r\n", b"421 4.3.2 shutting down\r\n"])

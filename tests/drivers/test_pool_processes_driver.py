@@ -17,7 +17,7 @@ import pytest
 
 from mailbridge import Pool, Pools, Server
 from mailbridge.sync import processes
-from mailbridge.testing import ScriptedServer
+from mailbridge.testing import ScriptedServer, Then
 from mailbridge.testing.settings import TLSMode
 from tests.drivers.helpers import PATIENCE, server_of
 from tests.drivers.pools import letter, pool_of
@@ -96,6 +96,18 @@ def test_forked_while_the_lock_is_held(server: ScriptedServer) -> None:
     assert len(server.messages) == 1
 
 
+def test_what_was_learned_is_known_in_the_child(server: ScriptedServer) -> None:
+    """A server that wants the envelope first wants it there too; its TLS sessions are the parent's."""
+    with pool_of(server) as pool:
+        before, pool._acquaintance.rcpt_first = pool._acquaintance, True
+
+        def look() -> None:
+            assert pool._acquaintance.rcpt_first
+            assert pool._acquaintance.resumption is not before.resumption
+
+        in_a_child(look)
+
+
 def test_a_child_that_does_nothing(server: ScriptedServer) -> None:
     """Its end closes descriptors and says no word on the parent's connection."""
     with pool_of(server) as pool:
@@ -146,7 +158,7 @@ def test_the_end_of_a_program_with_a_warm_pool(server: ScriptedServer) -> None:
 
 def test_the_end_of_a_program_where_nobody_answers(server: ScriptedServer) -> None:
     """All goodbyes together take two seconds at most."""
-    server.answer("QUIT", b"")
+    server.answer("QUIT", b"", then=Then.SILENCE)
     said = run(
         f"""
         import atexit, time
@@ -162,7 +174,6 @@ def test_the_end_of_a_program_where_nobody_answers(server: ScriptedServer) -> No
         server,
     )
     assert said == "True\n"
-    server.wait_for(lambda: all(c.ended for c in server.connections))
     assert server.lines.count(b"QUIT") == 4
 
 

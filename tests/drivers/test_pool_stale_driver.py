@@ -58,11 +58,12 @@ def test_during_and_after_the_first_flight(
     with ScriptedServer(tls=tls, extensions=extensions) as server, pool_of(server) as pool:
         pool.send(letter(1))
         (server.cut_after if answered else server.cut_before)(event, how)
-        states = {result.state for result in sent(pool, letter(2)).results.values()}
-        copies = [m.content for m in server.messages].count(letter(2))
-        allowed = {0: {State.NOT_SENT, State.UNKNOWN}, 1: {State.ACCEPTED, State.UNKNOWN}}
-        assert states <= allowed[copies]
-        assert pool.send(letter(3)).complete
+        # The third may meet the end of the connection that answered the second.
+        for content in (letter(2), letter(3)):
+            states = {result.state for result in sent(pool, content).results.values()}
+            copies = [m.content for m in server.messages].count(content)
+            assert states <= {0: {State.NOT_SENT, State.UNKNOWN}, 1: {State.ACCEPTED, State.UNKNOWN}}[copies]
+        assert pool.send(letter(4)).complete
         assert pool.stats().open == 1
 
 
