@@ -52,11 +52,12 @@ def test_too_many_until_the_deadline(server: ScriptedServer) -> None:
         assert pool.stats().open == 0
 
 
-def test_too_many_in_the_middle(server: ScriptedServer) -> None:
+def test_too_many_in_the_middle(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has the message does not get it again for it, and the others were not sent to."""
+    monkeypatch.setattr("mailbridge.pooling.PAUSE", 0.001)
     server.offer("LIMITS MAILMAX=1")
-    with Pool(server_of(server, max_recipients=1), claim_timeout=0.05) as pool:
-        server.answer("GREETING", TOO_MANY, nth=2, then=Then.CLOSE)
+    with Pool(server_of(server, max_recipients=1)) as pool:
+        server.answer("GREETING", TOO_MANY, nth=2, times=1, then=Then.CLOSE)
         with pytest.raises(SMTPException) as caught:
             pool.send(MESSAGE)
     receipt = caught.value.receipt
