@@ -21,6 +21,7 @@ from mailbridge import (
     SMTPSenderRefused,
     State,
 )
+from mailbridge.sockets.lending import channel_of
 from mailbridge.sync import lending
 from mailbridge.testing import ScriptedServer
 from tests.drivers.helpers import BOTH, MESSAGE, PATIENCE, Line, peer, plain, server_of
@@ -162,7 +163,7 @@ def test_a_lease_of_what_died(server: ScriptedServer) -> None:
         with pool.lease() as client:
             assert client.noop().code == 250
         lease = pool.claim(time.monotonic() + PATIENCE)
-        connection = lending.channel_of(lease).connection
+        connection = channel_of(lease).connection
         assert connection is not None
         assert lease.born == connection.born
         pool.give_back(lease)
