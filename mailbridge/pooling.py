@@ -178,8 +178,8 @@ class Ledger(Generic[T]):
         thing, lease.thing = lease.thing, None
         if usable and thing is not None:
             self._turned_away = 0
-            # A lease of before a fork is nobody's any more, and the server may have lowered the ceiling meanwhile.
-            if known and self._taken < self.ceiling(now):
+            # A lease of before a fork is nobody's any more.
+            if known:
                 self._idle.append(replace(lease, thing=thing, since=now))
             else:
                 self._expired.append(thing)

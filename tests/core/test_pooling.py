@@ -135,6 +135,15 @@ def test_idle_for_too_long() -> None:
     assert (ledger.expired(10.0), ledger.expired(10.0)) == (["a"], [])
 
 
+def test_idle_since_it_was_laid_down() -> None:
+    """However long it was in use, it is idle only from then on."""
+    ledger = Ledger[str](Limits(max_idle=10.0))
+    lease = opened(ledger, "a")
+    ledger.give_back(lease, 20.0, usable=True)
+    assert ledger.expired(20.0) == []
+    assert lent(ledger.claim(25.0)).idle == 5.0
+
+
 def test_too_old() -> None:
     """Its age counts from when it was made, however busy it was; chance takes a little off."""
     ledger = Ledger[str](Limits(max_age=100.0), jitter=lambda: 0.5)
@@ -179,6 +188,16 @@ def test_set_aside() -> None:
     ledger.resume(outer)
     assert ledger.expired(0.0) == ["b"]
     assert counts(ledger) == (1, 0, 1, 0)
+
+
+def test_the_longest_idle_makes_way() -> None:
+    """Where those who come back are too many, what was used a moment ago stays."""
+    ledger = Ledger[str](Limits(max_connections=3))
+    outer = opened(ledger, "a")
+    ledger.suspend(outer, 0.0)
+    laid_down(ledger, "b", "c", "d")
+    ledger.resume(outer)
+    assert ledger.expired(0.0) == ["b"]
 
 
 def test_given_back_from_aside() -> None:
