@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import pickle
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -179,6 +180,33 @@ async def test_drain_gives_up(server: ScriptedServer) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@in_a_loop
+async def test_goodbyes_are_said_at_the_same_time(server: ScriptedServer) -> None:
+    """The answers to all of them are waited for together, and no longer than the caller says."""
+    server.cut_before("QUIT", Then.SILENCE, times=None)
+    pool = pool_of(server)
+    await asyncio.gather(pool.send(MESSAGE), pool.send(MESSAGE))
+    begun = time.monotonic()
+    await pool.close(0.2)
+    assert 0.19 < time.monotonic() - begun < 2
+    assert [c.lines[-1] for c in server.connections] == [b"QUIT"] * 2
+
+
+@in_a_loop
+async def test_a_provider_that_needs_a_connection_itself() -> None:
+    """It may send by the same pool: its own place does not count meanwhile."""
+
+    async def provider(**options: bool) -> str:
+        lender = pool._here()
+        lender.give_back(await lender.claim(time.monotonic() + 5))
+        return "t"
+
+    with ScriptedServer(accounts={"ann": "t"}, auth=("XOAUTH2",)) as server:
+        pool = Pool(server_of(server, username="ann", token_provider=provider), max_connections=1)
+        assert (await pool.send(MESSAGE)).complete
+        await pool.close()
 
 
 @in_a_loop
