@@ -36,6 +36,7 @@ from .errors import (
 from .facts import Endpoint, Phase, printable
 from .logs import AddressStyle, log_receipt
 from .logs import emit as log_event
+from .logs import spelled as spell_address
 from .message import MailObject
 from .parameters import MailOptions, RcptOptions
 from .pooling import Limits
@@ -115,5 +116,6 @@ __all__ = [
     "parse_address",
     "parse_url",
     "printable",
+    "spell_address",
     "with_a_labels",
 ]

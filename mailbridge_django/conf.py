@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from mailbridge import Secret, Security, Server, SMTPInputError, parse_url
+from mailbridge import AddressStyle, Secret, Security, Server, SMTPInputError, parse_url
 
 from .options import DJANGO, FILES, MESSAGES, OURS, READERS, SYNONYMS, USUAL, read, sheltered
 
@@ -97,6 +97,12 @@ def options(alias: str | None) -> dict[str, Any]:
 def said(name: str, options: Mapping[str, Any]) -> Any:
     """An option of ours as it is written: in OPTIONS, else in MAILBRIDGE."""
     return options.get(name) or getattr(settings, "MAILBRIDGE", {}).get(name)
+
+
+def address_style(alias: str | None) -> AddressStyle:
+    """How a mailer writes addresses down: `log_addresses`, as the settings say it."""
+    style: AddressStyle = read("log_addresses", said("log_addresses", options(alias)) or USUAL["log_addresses"])
+    return style
 
 
 def redirected(url: str) -> dict[str, Any]:

@@ -16,13 +16,32 @@ if not site_settings.configured:
     site_settings.configure(
         ADMINS=["root@example.com"] if django.VERSION >= (6, 0) else [("Root", "root@example.com")],
         SECRET_KEY="tests",
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],  # the others are slow on purpose
         USE_TZ=True,
-        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
+        INSTALLED_APPS=[
+            *(f"django.contrib.{app}" for app in ("admin", "auth", "contenttypes", "messages", "sessions")),
+            "mailbridge_django.log",
+        ],
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+        ],
+        ROOT_URLCONF="tests.django.urls",
+        STATIC_URL="static/",
         TEMPLATES=[
             {
                 "BACKEND": "django.template.backends.django.DjangoTemplates",
                 "OPTIONS": {
-                    "loaders": [("django.template.loaders.locmem.Loader", {"reset.txt": "{{ domain }} {{ token }}"})]
+                    "loaders": [
+                        ("django.template.loaders.locmem.Loader", {"reset.txt": "{{ domain }} {{ token }}"}),
+                        "django.template.loaders.app_directories.Loader",
+                    ],
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ],
                 },
             }
         ],
@@ -32,9 +51,14 @@ if not site_settings.configured:
     )
     django.setup()
 
+from django.apps import apps  # noqa: E402  # needs the settings
 from django.core import mail  # noqa: E402  # needs the settings
 
 from mailbridge_django import Backend, conf, signals  # noqa: E402  # needs the settings
+from mailbridge_django.log import receivers  # noqa: E402  # needs the settings
+
+# The history needs a database, which few tests have: only those that ask for `history` write it.
+receivers.disconnect()
 
 # Django 6.1 without MAILERS warns when an EMAIL_* setting is merely read.
 READING_WARNS = pytest.mark.filterwarnings(r"ignore:The EMAIL_\w+ setting is deprecated")
@@ -108,6 +132,14 @@ def heard() -> Iterator[list[tuple[str, dict[str, Any]]]]:
     yield found
     for name, receiver in receivers.items():
         assert getattr(signals, name).disconnect(receiver)
+
+
+@pytest.fixture
+def history(db: None) -> Iterator[None]:
+    """What becomes of each message is written down."""
+    apps.get_app_config("mailbridge_log").ready()
+    yield
+    receivers.disconnect()
 
 
 @pytest.fixture
