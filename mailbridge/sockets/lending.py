@@ -103,6 +103,11 @@ class Lending(Clerk, Generic[K]):
             return self._tally.stats(self._ledger)
 
     @property
+    def closed(self) -> bool:
+        """It takes no more messages."""
+        return self._closed
+
+    @property
     def waiting(self) -> int:
         """How many wait for a connection."""
         return self._ledger.waiting

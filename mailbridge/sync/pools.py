@@ -51,7 +51,10 @@ class Pools:
         key = server, PoolSettings(**options)
         surplus = []
         with self._lock:
-            pool = self._pools.pop(key, None) or Pool(server, **options)
+            pool = self._pools.pop(key, None)
+            if pool is None or pool.closed:
+                # One user's `with` may have closed what is everybody's.
+                pool = Pool(server, **options)
             self._pools[key] = pool
             while len(self._pools) > self.max_pools:
                 surplus.append(self._pools.pop(next(iter(self._pools))))

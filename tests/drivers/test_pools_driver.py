@@ -58,6 +58,16 @@ def test_closed(server: ScriptedServer) -> None:
     pools.close()
 
 
+def test_a_pool_that_somebody_closed(server: ScriptedServer) -> None:
+    """Its users share it, but whoever comes next gets one that works."""
+    pools = Pools()
+    with pools.get(server_of(server)) as pool:
+        pool.send(letter(1))
+    assert pool.closed
+    assert pools.get(server_of(server)).send(letter(2)).complete
+    pools.close()
+
+
 def test_cleared(server: ScriptedServer) -> None:
     """Settings changed: nothing is kept, and nobody who is sending is disturbed."""
     pools = Pools()
