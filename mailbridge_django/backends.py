@@ -28,9 +28,10 @@ from mailbridge import (
 )
 
 from . import commits, conf
-from .batches import Item, Rules, abandon, asked, deliver, logger, outcome, report
+from .batches import Item, Rules, abandon, asked, logger, outcome, report
 from .options import OURS, sheltered
 from .pools import pools
+from .sending import deliver
 
 # Hooks of Django's own backend that nothing here would call.
 _STRANGE = ("connection_class", "prep_address")

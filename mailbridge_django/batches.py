@@ -1,4 +1,4 @@
-"""A batch on its way: asked about, rendered, sent, reported."""
+"""A batch on its way: asked about, rendered, counted, reported. How it is sent stands in `sending`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from django.core.mail import EmailMessage
 from mailbridge import (
     AddressStyle,
     MailObject,
-    Pool,
     Receipt,
     SMTPException,
     SMTPServerDisconnected,
@@ -80,13 +79,16 @@ class Item:
 
     def settle(self, receipt: Receipt) -> None:
         """Keep the receipt, with those whom staging withheld; let go of the content."""
+        whole = receipt
         if self.staged and self.staged.withheld:
             withheld = self.staged.withheld
             error = receipt.error or next(iter(withheld.values())).error
-            receipt = replace(receipt, results={**receipt.results, **withheld}, error=error)
-        if isinstance(receipt.error, SMTPException):
-            receipt.error.receipt = receipt
-        self.receipt, self.mail = receipt, None
+            whole = replace(receipt, results={**receipt.results, **withheld}, error=error)
+        # What ended the batch is the error of several messages; it keeps the receipt of the first one.
+        if isinstance(whole.error, SMTPException):
+            known = whole.error.receipt
+            whole.error.receipt = whole if known is None or known is receipt else known
+        self.receipt, self.mail = whole, None
 
     @property
     def error(self) -> Exception | None:
@@ -101,43 +103,6 @@ def asked(messages: Iterable[EmailMessage], rules: Rules) -> list[Item]:
         if wish := cancelled(rules.sender, item.message, rules.alias):
             item.receipt, item.cancelled = unsent(item.message, wish), True
     return items
-
-
-def deliver(pool: Pool, items: Iterable[Item], rules: Rules) -> None:
-    """Send what has no receipt yet, one message after the other.
-
-    A message is rendered when its turn comes, while no connection is held: a batch of large ones never stands in
-    memory as a whole. A failure to connect, to secure the connection or to log in ends the batch.
-    """
-    lost: SMTPException | None = None
-    for item in items:
-        if lost is None:
-            item.render(rules.staging)
-        if item.receipt is None:
-            item.settle(unsent(item.message, lost) if lost else _sent(pool, item, rules))
-        lost = lost or _without_session(item.receipt)
-
-
-def _sent(pool: Pool, item: Item, rules: Rules) -> Receipt:
-    assert item.mail is not None  # noqa: S101 - rendered, or it would have a receipt
-    try:
-        return pool.send(item.mail, on_partial=rules.on_partial)
-    except SMTPException as error:
-        receipt = error.receipt or unsent(item.message, error)
-        # With on_partial="raise" the error is about a message that went out.
-        return receipt if receipt.error else replace(receipt, error=error)
-    except BaseException as interruption:
-        if isinstance(known := getattr(interruption, "receipt", None), Receipt):
-            item.settle(known)
-        raise
-
-
-def _without_session(receipt: Receipt | None) -> SMTPException | None:
-    """The error that no message of the batch would escape: no connection, no TLS, no login."""
-    error = receipt.error if receipt else None
-    if isinstance(error, SMTPException) and error.phase is not None and error.phase.opens_session:
-        return error
-    return None
 
 
 def abandon(items: Iterable[Item], interruption: BaseException, rules: Rules) -> None:

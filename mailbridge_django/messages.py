@@ -70,6 +70,12 @@ def frozen(mail: MailObject) -> MailObject:
     return replace(mail, content=copy.deepcopy(mail.content))
 
 
+def octets(mail: MailObject) -> int:
+    """How much it is, about: what its texts and attachments take once they are encoded."""
+    parts = mail.content.walk() if isinstance(mail.content, Message) else ()
+    return sum(len(payload) for part in parts if isinstance(payload := part.get_payload(), str))
+
+
 def _rendered(message: EmailMessage) -> Message:
     """The message with domains beyond ASCII as they are or in A-labels of IDNA 2008.
 

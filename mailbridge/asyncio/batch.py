@@ -217,6 +217,11 @@ class Batch(AsyncIterator[Receipt]):
             raise
         self._crew.telling.leave_behind()
 
+    @property
+    def left(self) -> tuple[Receipt, ...]:
+        """Receipts that an end before the end kept back: those of the last messages that were pulled, in order."""
+        return self._crew.telling.left
+
     # How it goes on.
 
     async def _works(self) -> bool:

@@ -17,11 +17,16 @@ Progress = Callable[[int, Receipt], object]
 
 
 class Telling:
-    """Hands out what stands on a roll."""
+    """Hands out what stands on a roll.
+
+    Attributes:
+        left: What was not handed out any more, in the order of the messages.
+    """
 
     def __init__(self, roll: Roll, *, log_receipts: bool, progress: Progress | None) -> None:
         self._roll, self._log_receipts, self._progress = roll, log_receipts, progress
         self._count = 0
+        self.left: tuple[Receipt, ...] = ()
 
     def handed_out(self) -> Receipt:
         """The oldest receipt, which is known; it is logged, and the progress callable hears of it."""
@@ -37,8 +42,10 @@ class Telling:
         return receipt
 
     def leave_behind(self) -> None:
-        """Log each receipt that nobody asks for any more."""
-        for receipt in self._roll.rest():
+        """Keep and log each receipt that nobody asks for any more."""
+        rest = tuple(self._roll.rest())
+        self.left += rest
+        for receipt in rest:
             self._write_down(receipt)
 
     def _write_down(self, receipt: Receipt) -> None:

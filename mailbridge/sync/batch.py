@@ -99,6 +99,11 @@ class Batch(Iterator[Receipt]):
             self._turn(closing=True)
         self._telling.leave_behind()
 
+    @property
+    def left(self) -> tuple[Receipt, ...]:
+        """Receipts that an end before the end kept back: those of the last messages that were pulled, in order."""
+        return self._telling.left
+
     def make_room(self) -> None:
         """Somebody waits for a connection: where it is the caller of this batch, nobody else could ever free one."""
         if self._thread != threading.get_ident():

@@ -97,6 +97,10 @@ class AwaitedBatch(Iterator[Receipt]):
             raise StopIteration
         return receipt
 
+    @property
+    def left(self) -> tuple[Receipt, ...]:
+        return self._batch.left
+
     def __enter__(self) -> "AwaitedBatch":
         return self
 

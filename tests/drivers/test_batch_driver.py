@@ -266,6 +266,35 @@ def test_an_interruption(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @BOTH
+def test_what_an_interruption_left() -> None:
+    """Whoever writes a log of their own finds the receipts that were not handed out, in order."""
+
+    def source() -> Iterator[MailObject]:
+        yield from mails(3)
+        raise SoftLimit
+
+    with ScriptedServer(extensions=CHUNKING) as server, pool_of(server) as pool:
+        batch = pool.send_many(source())
+        with pytest.raises(SoftLimit):
+            next(batch)
+        assert ids(list(batch.left)) == ["<0@x>", "<1@x>", "<2@x>"]
+
+
+@BOTH
+def test_what_close_left() -> None:
+    """After `close` these are the receipts of what was under way; a batch that is done left none."""
+    with ScriptedServer(extensions=CHUNKING) as server, pool_of(server) as pool:
+        with pool.send_many(mails(3)) as batch:
+            assert next(batch).message_id == "<0@x>"
+            assert batch.left == ()
+        assert ids(list(batch.left)) == ["<1@x>", "<2@x>"]
+
+        with pool.send_many(mails(3)) as batch:
+            assert len(list(batch)) == 3
+        assert batch.left == ()
+
+
+@BOTH
 def test_progress(caplog: pytest.LogCaptureFixture) -> None:
     """It is told of each message in order; its own failure changes nothing."""
     seen: list[int] = []
