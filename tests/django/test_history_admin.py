@@ -42,7 +42,7 @@ def recipients(text: str) -> list[str]:
 
 def figures(text: str) -> dict[str, list[str]]:
     """The rows of both tables: their names, and the counts that they show."""
-    found = re.findall(r'<th scope="row">(.*?)</th>.*?</svg></td>(.*?)</tr>', text, re.DOTALL)
+    found = re.findall(r'<th scope="row" class="nowrap">(.*?)</th>.*?</svg></td>(.*?)</tr>', text, re.DOTALL)
     return {name: re.findall(r"<td>(.*?)</td>", rest) for name, rest in found}
 
 
