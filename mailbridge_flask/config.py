@@ -32,7 +32,7 @@ class Settings:
         username: MAIL_USERNAME.
         password: MAIL_PASSWORD.
         default_sender: MAIL_DEFAULT_SENDER, an address or a name and an address.
-        max_emails: MAIL_MAX_EMAILS: messages on one connection before a new one is made; None for no limit.
+        max_emails: MAIL_MAX_EMAILS: messages on one connection before a new one is made; None for MAIL_MAX_MESSAGES.
         suppress: MAIL_SUPPRESS_SEND: send nothing; None to do as TESTING says.
         ascii_attachments: MAIL_ASCII_ATTACHMENTS: write file names in ASCII.
         timeout: MAIL_TIMEOUT: seconds for one wait, to connect or for a reply; None for the engine's own.
@@ -41,6 +41,12 @@ class Settings:
         on_partial: MAIL_ON_PARTIAL: "signal", "raise" or "abort" where some recipients are refused.
         log_addresses: MAIL_LOG_ADDRESSES: "full", "masked" or "none".
         staging: MAIL_REDIRECT_TO and MAIL_ALLOW_DOMAINS.
+        max_connections: MAIL_MAX_CONNECTIONS: how many a process has to this server at the same time. For this one and
+            the next four, None leaves it to `mailbridge.Pool`.
+        max_messages: MAIL_MAX_MESSAGES: messages on one connection.
+        max_idle: MAIL_MAX_IDLE: seconds that a connection may be idle.
+        max_age: MAIL_MAX_AGE: seconds that a connection may live.
+        claim_timeout: MAIL_CLAIM_TIMEOUT: seconds to wait for a connection at most.
         further: What else the engine's `Server` is told, by its own names.
     """
 
@@ -61,6 +67,11 @@ class Settings:
     on_partial: str = "signal"
     log_addresses: str = "full"
     staging: Staging = field(default_factory=Staging)
+    max_connections: int | None = None
+    max_messages: int | None = None
+    max_idle: float | None = None
+    max_age: float | None = None
+    claim_timeout: float | None = None
     further: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -98,6 +109,11 @@ class Settings:
             on_partial=choice(values, "MAIL_ON_PARTIAL", ("signal", "raise", "abort"), "signal"),
             log_addresses=choice(values, "MAIL_LOG_ADDRESSES", ("full", "masked", "none"), "full"),
             staging=Staging(names(values, "MAIL_REDIRECT_TO"), names(values, "MAIL_ALLOW_DOMAINS")),
+            max_connections=whole(values, "MAIL_MAX_CONNECTIONS", 1, None),
+            max_messages=whole(values, "MAIL_MAX_MESSAGES", 1, None),
+            max_idle=seconds(values, "MAIL_MAX_IDLE"),
+            max_age=seconds(values, "MAIL_MAX_AGE"),
+            claim_timeout=seconds(values, "MAIL_CLAIM_TIMEOUT"),
             further=_further(values),
         )
 
@@ -157,6 +173,13 @@ class Settings:
             timeouts=self._timeouts(),
             **further,
         )
+
+    def limits(self) -> dict[str, Any]:
+        """The options of the pool of that server: what `mailbridge.Pool` does not know by itself."""
+        found = {name: getattr(self, name) for name in ("max_connections", "max_idle", "max_age", "claim_timeout")}
+        # Two names of one thing, and whoever set both wants both to hold.
+        found["max_messages"] = min(filter(None, (self.max_emails, self.max_messages)), default=None)
+        return {name: value for name, value in found.items() if value is not None}
 
     def _timeouts(self) -> Timeouts:
         found: dict[str, float] = {}

@@ -95,7 +95,7 @@ class Mail:
         raise RuntimeError("this Mail serves no app: call mail.init_app(app) first")
 
     def connect(self) -> Connection:
-        """A connection for several messages: made by `with`, or else when the first one is sent."""
+        """What several messages are sent by; `with` makes sure that a server is there."""
         return self._state.connect()
 
     def send(self, message: Message) -> Receipt | None:

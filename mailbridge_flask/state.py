@@ -1,4 +1,4 @@
-"""The state of one app, and a connection that carries several messages."""
+"""The state of one app, and Flask-Mail's connection, whose messages go over the pool."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import logging
 import time
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from email.message import Message as MIMEMessage
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from mailbridge import (
     ORIGINAL_RECIPIENTS,
-    Client,
     MailObject,
     Receipt,
     RecipientResult,
@@ -27,12 +26,15 @@ from mailbridge import (
 from . import signals
 from .config import Settings
 from .message import Message
+from .pools import pool_for, pools
 from .sanitize import Mailbox, encoded
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from flask import Flask
+
+    from mailbridge import Client, Pool
 
 logger = logging.getLogger("mailbridge.flask")
 
@@ -115,16 +117,16 @@ class MailState:
             yield
         finally:
             self.settings, self._suppress = settings, suppress
+            pools.clear()
 
     def connect(self) -> Connection:
-        """A connection for several messages: made by `with`, or else when the first one is sent."""
+        """What several messages are sent by; `with` makes sure that a server is there."""
         return Connection(self)
 
     def send(self, message: Message) -> Receipt | None:
         """Send one message; see `Connection.send`."""
         # Without `with`, which connects at once: a server that is not there is an outcome of this message.
-        with closing(self.connect()) as connection:
-            return message.send(connection)
+        return message.send(self.connect())
 
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt | None:
         """Send a `Message` of these arguments."""
@@ -133,9 +135,9 @@ class MailState:
     async def asend(self, message: Message) -> Receipt | None:
         """Send one message from an async view, without holding up its event loop; see `Connection.send`.
 
-        It is sent in a worker thread: Flask runs each async view in a loop of its own, and a connection of that
-        loop would end with it. Receivers are called in that thread, in the app's context. Where the task is
-        cancelled the send goes on, and its outcome is in the log and the signals.
+        It is sent in a worker thread, over the connections of all other sends: Flask runs each async view in a loop
+        of its own, and a connection of that loop would end with it. Receivers are called in that thread, in the
+        app's context. Where the task is cancelled the send goes on, and its outcome is in the log and the signals.
         """
         return await asyncio.to_thread(self.send, message)
 
@@ -145,9 +147,13 @@ class MailState:
 
 
 class Connection:
-    """A connection to the mail server that carries several messages; a context manager, for one thread.
+    """What several messages are sent by; a context manager, for one thread.
 
-    After MAIL_MAX_EMAILS messages that were sent it is replaced by a new one.
+    It holds no connection to the server: each message takes one from the pool of the process, and gives it back.
+
+    Attributes:
+        mail: The state that it belongs to.
+        num_emails: How many messages it sent; it starts again after MAIL_MAX_EMAILS.
 
     Example:
         >>> with mail.connect() as connection:
@@ -158,20 +164,16 @@ class Connection:
     def __init__(self, mail: MailState) -> None:
         self.mail = mail
         self.num_emails = 0
-        self._client: Client | None = None
 
     def __enter__(self) -> Self:
-        """Connect, protect and log in, unless sending is suppressed: so programs ask whether a server is there.
+        """Make sure that a connection is there, logged in, unless sending is suppressed. It is kept for who sends next.
 
         Raises:
             SMTPException: A step of it failed.
         """
         if not self.mail.suppress:
-            try:
-                self._ready_client().connect()
-            except BaseException:
-                self.close()
-                raise
+            with self._overheard(pool_for(self.mail.settings)):
+                pass
         return self
 
     def __exit__(
@@ -180,14 +182,8 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Say goodbye to the server; a later `send` connects anew."""
+        """Begin to count anew. Connections to the server stay, for whoever sends next."""
         self.num_emails = 0
-        if self._client is not None:
-            said = self._client.transcript if self.mail.settings.debug else ()
-            self._client.close()
-            self._client = None
-            for line in said:
-                logger.debug("%s", line)
 
     def send(self, message: Message, envelope_from: Mailbox | None = None) -> Receipt | None:
         """Send a message, log what became of it, and tell the receivers of the signals.
@@ -253,10 +249,9 @@ class Connection:
         try:
             if not staged.recipients:
                 raise _first_error(staged)
-            on_partial = self.mail.settings.on_partial
-            receipt = self._ready_client().send(mail, on_partial=_ON_PARTIAL[on_partial])
+            receipt = self._sent(mail)
         except SMTPException as error:
-            self._fail(message, _joined(error.receipt or _unsent(message, error), staged), error)
+            self._fail(message, _joined(error.receipt or _unsent(message, error, mail), staged), error)
             raise
         except BaseException as interruption:
             # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
@@ -274,11 +269,32 @@ class Connection:
         signals.announce(self.mail.app, message, receipt)
         return receipt
 
-    def _ready_client(self) -> Client:
-        if self._client is None:
-            # The one record of a message is written here, with the app's name.
-            self._client = Client(self.mail.settings.describe(), log_receipts=False)
-        return self._client
+    def _sent(self, mail: MailObject) -> Receipt:
+        settings = self.mail.settings
+        pool, on_partial = pool_for(settings), _ON_PARTIAL[settings.on_partial]
+        if not settings.debug:
+            return pool.send(mail, on_partial=on_partial)
+        with self._overheard(pool) as client:
+            return client.send(mail, on_partial=on_partial)
+
+    @contextmanager
+    def _overheard(self, pool: Pool) -> Iterator[Client]:
+        """A lease. With MAIL_DEBUG, what was said meanwhile is in the log as soon as the lease has ended."""
+        said: tuple[str, ...] = ()
+        try:
+            with pool.lease() as client:
+                try:
+                    yield client
+                finally:
+                    said = client.take_transcript()
+        except SMTPException as error:
+            # Where no connection was to be had, only the error knows what was said.
+            said = said or error.transcript
+            raise
+        finally:
+            if self.mail.settings.debug:
+                for line in said:
+                    logger.debug("%s", line)
 
     def _fail(self, message: Message, receipt: Receipt, error: Exception) -> None:
         if isinstance(error, SMTPException):
@@ -294,7 +310,7 @@ class Connection:
     def _count(self) -> None:
         self.num_emails += 1
         if self.num_emails == self.mail.settings.max_emails:
-            self.close()
+            self.num_emails = 0
 
 
 def _first_error(staged: Staged) -> SMTPException:
@@ -308,11 +324,12 @@ def _joined(receipt: Receipt, staged: Staged) -> Receipt:
     return replace(receipt, results={**receipt.results, **staged.withheld}, error=receipt.error or _first_error(staged))
 
 
-def _unsent(message: Message, error: Exception) -> Receipt:
-    """The receipt of a message that was refused here, before anything was sent."""
+def _unsent(message: Message, error: Exception, mail: MailObject | None = None) -> Receipt:
+    """The receipt of a message before anything was sent: it was refused here, or no connection was to be had."""
     try:
-        sender, names = str(message.sender or ""), message.envelope()
+        sender = str(mail.sender if mail else message.sender or "")
+        names = mail.recipients or () if mail else message.envelope()
     except Exception:  # noqa: BLE001 - what cannot be written as a message may not have readable addresses either
         sender, names = "", []
     results = {name: RecipientResult(name, State.NOT_SENT, error=error) for name in names}
-    return Receipt(sender, results, message.msgId, error=error)
+    return Receipt(sender, results, message.msgId, error=error, server=getattr(error, "server", None))

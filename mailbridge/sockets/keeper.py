@@ -187,3 +187,7 @@ class Insight(Generic[K]):
     def transcript(self) -> tuple[str, ...]:
         """The last lines of the present connection, redacted."""
         return self._channel.connection.protocol.transcript.lines() if self._channel.connection else ()
+
+    def take_transcript(self) -> tuple[str, ...]:
+        """Those of its lines that nobody took before, so that whoever writes them down writes each one once."""
+        return self._channel.connection.protocol.transcript.take() if self._channel.connection else ()

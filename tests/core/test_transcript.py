@@ -39,6 +39,29 @@ def test_a_dialogue_as_it_is_kept() -> None:
     )
 
 
+def test_each_line_is_taken_once() -> None:
+    """What is taken is what was said since; content that grows meanwhile is told anew."""
+    transcript = Transcript()
+    transcript.note("one")
+    transcript.content(2)
+    assert transcript.take() == ("-: one", "C: [2 octets of content]")
+    assert transcript.take() == ()
+
+    transcript.content(3)
+    transcript.note("two")
+    assert transcript.take() == ("C: [5 octets of content]", "-: two")
+    assert len(transcript.lines()) == 3
+
+
+def test_no_more_is_taken_than_is_kept() -> None:
+    """The oldest lines are gone, whoever has taken them."""
+    transcript = Transcript()
+    for number in range(LINES + 5):
+        transcript.note(str(number))
+
+    assert len(transcript.take()) == LINES
+
+
 def test_content_can_be_the_first_entry() -> None:
     """Nothing stands before it to be added to."""
     transcript = Transcript()

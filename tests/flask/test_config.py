@@ -33,6 +33,26 @@ def test_the_engine_gets_finite_deadlines() -> None:
     assert (short.connect, short.reply, short.content, short.send) == (2.5, 2.5, 2.5, 300)
 
 
+def test_the_pool_is_told_what_the_keys_say() -> None:
+    """Strings of the environment are numbers; what no key says is left to the pool."""
+    found = settings(MAX_CONNECTIONS="4", MAX_MESSAGES=9, MAX_IDLE="2.5", MAX_AGE=60, CLAIM_TIMEOUT=3)
+
+    assert found.limits() == {
+        "max_connections": 4,
+        "max_idle": 2.5,
+        "max_age": 60,
+        "claim_timeout": 3,
+        "max_messages": 9,
+    }
+    assert settings().limits() == {}
+
+
+@pytest.mark.parametrize(("emails", "messages", "most"), [(7, None, 7), (7, 9, 7), (9, 7, 7), (0, 7, 7)])
+def test_flask_mails_name_for_max_messages(emails: object, messages: object, most: int) -> None:
+    """MAIL_MAX_EMAILS says it too; of two numbers the smaller one holds."""
+    assert settings(MAX_EMAILS=emails, MAX_MESSAGES=messages).limits() == {"max_messages": most}
+
+
 @pytest.mark.parametrize(("word", "meaning"), [("False", False), ("0", False), ("off", False), ("True", True)])
 def test_a_flag_from_the_environment_means_what_it_says(word: str, meaning: bool) -> None:
     """The string "False" is not true."""
@@ -78,6 +98,11 @@ def test_an_empty_variable_is_none() -> None:
         ("DEBUG", -1, "MAIL_DEBUG=-1: True or False is allowed"),
         ("SERVER", "h:587", "MAIL_SERVER='h:587': a name or an address alone is allowed; say MAIL_PORT=587"),
         ("MAX_EMAILS", -1, "MAIL_MAX_EMAILS=-1: a number from 0 is allowed"),
+        ("MAX_CONNECTIONS", 0, "MAIL_MAX_CONNECTIONS=0: a number from 1 is allowed"),
+        ("MAX_MESSAGES", "many", "MAIL_MAX_MESSAGES='many': a number from 1 is allowed"),
+        ("MAX_IDLE", -1, "MAIL_MAX_IDLE=-1: a positive and finite number of seconds"),
+        ("MAX_AGE", "inf", "MAIL_MAX_AGE='inf': a positive and finite number of seconds"),
+        ("CLAIM_TIMEOUT", True, "MAIL_CLAIM_TIMEOUT=True: a positive and finite number of seconds"),
         ("TIMEOUT", "inf", "MAIL_TIMEOUT='inf': a positive and finite number of seconds"),
         ("TIMEOUT", "1000001", "MAIL_TIMEOUT='1000001': a positive and finite number of seconds up to 1000000"),
         ("TIMEOUT", "soon", "MAIL_TIMEOUT='soon': a positive"),

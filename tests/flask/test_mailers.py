@@ -44,6 +44,14 @@ def test_a_mailer_without_a_server_takes_the_apps(mail_for: MailFor, inbox: Inbo
     assert (mail["bulk"].port, mail["bulk"].max_emails, mail.max_emails) == (inbox.port, 7, None)
 
 
+def test_a_mailer_has_limits_of_its_own(mail_for: MailFor, inbox: Inbox) -> None:
+    """With its server it takes the app's limits, and may set others."""
+    mail = mail_for(inbox, MAIL_MAX_CONNECTIONS=3, MAIL_MAILERS={"bulk": {"MAX_MESSAGES": "7"}})
+
+    assert mail["bulk"].settings.limits() == {"max_connections": 3, "max_messages": 7}
+    assert mail["default"].settings.limits() == {"max_connections": 3}
+
+
 def test_an_unknown_mailer(mail_for: MailFor, inbox: Inbox) -> None:
     """The error names those that there are."""
     mail = mail_for(inbox, MAIL_MAILERS={"bulk": {}})
