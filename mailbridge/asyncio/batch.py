@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self
 
-from ..conversations.streaming import WINDOW
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..message import MailObject, MessageSource
 from ..pooling import Lease
@@ -115,11 +114,7 @@ class Crew:
 
     def _spread(self) -> None:
         """Take another connection where those there are have shown that there is work for it."""
-        lanes = self.supply.lanes
-        idle_hands = self.roll.exhausted or self.roll.crowded or any(lane.leaving for lane in lanes)
-        if idle_hands or any(lane.finished < WINDOW for lane in lanes) or self.lender.waiting:
-            return
-        lease = self.lender.claim_if_free()
+        lease = self.lender.claim_if_free() if self.supply.wants_another else None
         if lease is not None:
             self._set_to_work(lease)
 
@@ -133,6 +128,7 @@ class Crew:
             raise
         finally:
             self.supply.lanes.remove(lane)
+            self.supply.turned_away |= lane.error is not None
             turned = lane.error is not None and turned_away(lane.error) and not self.supply.lanes
             if not turned:
                 self.lender.give_back(lane.lease)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..conversations import Delivery
+from ..conversations.streaming import WINDOW
 from ..message import MailObject, MessageSource
 from .keeper import Keeper
 from .lending import Lending
@@ -18,9 +19,11 @@ class Hand(Protocol):
 
     Attributes:
         leaving: It takes no more messages: somebody waits for its connection.
+        finished: How many messages came to their end on it.
     """
 
     leaving: bool
+    finished: int
 
     @property
     def channel(self) -> Keeper[Any]:
@@ -36,11 +39,13 @@ class Supply(Generic[H]):
     Attributes:
         roll: The messages that were pulled.
         lanes: Those that are at work.
+        turned_away: A further connection was not to be had; this batch asks for no more.
     """
 
     def __init__(self, source: Iterator[MessageSource | MailObject], roll: Roll, lender: Lending[Any]) -> None:
         self.roll = roll
         self.lanes: list[H] = []
+        self.turned_away = False
         self._source, self._lender = source, lender
         self._raised: Exception | None = None
 
@@ -62,6 +67,13 @@ class Supply(Generic[H]):
         """What the caller's iterable raised; once."""
         raised, self._raised = self._raised, None
         return raised
+
+    @property
+    def wants_another(self) -> bool:
+        """Those at work have shown that there is work for one more, and nobody else waits for a connection."""
+        if self.turned_away or self.roll.exhausted or self.roll.crowded or self._lender.waiting:
+            return False
+        return all(lane.finished >= WINDOW and not lane.leaving for lane in self.lanes)
 
     def next_for(self, lane: H) -> Delivery | None:
         """The next message for a lane; none where somebody waits for its connection."""

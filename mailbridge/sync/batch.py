@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from ..conversations.streaming import WINDOW
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..message import MailObject, MessageSource
 from ..receipts import Receipt
@@ -161,10 +160,7 @@ class Batch(Iterator[Receipt]):
 
     def _spread(self) -> bool:
         """Take another connection where those there are have shown that there is work for it."""
-        idle_hands = self._roll.exhausted or self._roll.crowded or any(lane.leaving for lane in self._lanes)
-        if idle_hands or any(lane.finished < WINDOW for lane in self._lanes) or self._lender.waiting:
-            return False
-        lease = self._lender.claim_if_free()
+        lease = self._lender.claim_if_free() if self._supply.wants_another else None
         if lease is None:
             return False
         self._lanes.append(Lane(lease, self._lender.server, self._supply))
@@ -189,6 +185,7 @@ class Batch(Iterator[Receipt]):
                 continue
             if lane.error is not None and not self._lanes:
                 self._broken = lane.error
+            self._supply.turned_away |= lane.error is not None
             self._lender.give_back(lane.lease)
 
     def _start_over(self, lane: Lane) -> None:

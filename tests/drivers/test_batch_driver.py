@@ -359,3 +359,13 @@ def test_a_batch_inside_a_batch() -> None:
             inner = pool.send_many(mail(100 + number) for number in range(3))
             assert [receipt.complete, *(each.complete for each in inner)] == [True] * 4
         assert len(arrived(server)) == 12
+
+
+@BOTH
+def test_a_further_connection_that_is_refused() -> None:
+    """One connection goes on with all of it, and no more than one further one is asked for."""
+    with ScriptedServer(extensions=CHUNKING) as server, pool_of(server, 3) as pool:
+        assert pool.send(mail(1000)).complete
+        server.answer("GREETING", b"421 4.7.0 too many connections\r\n", then=Then.CLOSE)
+        assert all(receipt.complete for receipt in pool.send_many(mails(200)))
+        assert len(server.connections) == 2
