@@ -1,4 +1,4 @@
-"""Mail from async code: the steps of `send_messages`, with the wait for the server in a thread of its own."""
+"""Mail from async code: the steps of `send_messages`, without a loop that waits for the server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import AsyncToSync, sync_to_async
 from django.core import mail
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 
@@ -89,20 +89,30 @@ def _backend(using: str | None, fail_silently: bool) -> Any:
     return backend
 
 
+# Deliveries under way; a loop keeps no task alive by itself.
+_deliveries: set[asyncio.Task[None]] = set()
+
+
 async def _deliver(backend: Backend, items: list[Item], rules: Rules) -> None:
-    """Wait for the server in a worker thread. The pool for asyncio belongs here, for loops that live on."""
-    if all(item.receipt for item in items):
-        return
+    """Wait for the server: in this loop where it lives on, else in a worker thread, whose pool all such loops share."""
     work = _Work(backend, items, rules)
+    task = asyncio.create_task(work.run() if _lives_on() else asyncio.to_thread(work.run_in_thread))
+    _deliveries.add(task)
+    task.add_done_callback(_deliveries.discard)
     try:
-        await asyncio.to_thread(work.run)
+        await asyncio.shield(task)
     except asyncio.CancelledError as cancellation:
         work.leave(cancellation)
         raise
 
 
+def _lives_on() -> bool:
+    """This loop is not one that `async_to_sync` made for one call."""
+    return asyncio.get_running_loop() not in AsyncToSync.loop_thread_executors
+
+
 class _Work:
-    """A delivery in a thread. A task that is cancelled leaves it behind, and whoever is last writes the records."""
+    """A delivery. A task that is cancelled leaves it behind, and whoever is last writes the records."""
 
     def __init__(self, backend: Backend, items: list[Item], rules: Rules) -> None:
         self._backend, self._items, self._rules = backend, items, rules
@@ -110,15 +120,22 @@ class _Work:
         self._finished = False
         self._left: BaseException | None = None
 
-    def run(self) -> None:
+    async def run(self) -> None:
+        await self._backend.adeliver(self._items, self._rules)
+        self._finish()
+
+    def run_in_thread(self) -> None:
         self._backend.deliver(self._items, self._rules)
-        with self._lock:
-            self._finished, left = True, self._left
-        if left:
-            abandon(self._items, left, self._rules)
+        self._finish()
 
     def leave(self, cancellation: BaseException) -> None:
         with self._lock:
             self._left, finished = cancellation, self._finished
         if finished:
             abandon(self._items, cancellation, self._rules)
+
+    def _finish(self) -> None:
+        with self._lock:
+            self._finished, left = True, self._left
+        if left:
+            abandon(self._items, left, self._rules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import threading
@@ -27,10 +28,10 @@ from mailbridge import (
     log_event,
 )
 
-from . import commits, conf
+from . import asending, commits, conf
 from .batches import Item, Rules, abandon, asked, logger, outcome, report
 from .options import OURS, sheltered
-from .pools import pools
+from .pools import companion, pools
 from .sending import deliver
 
 # Hooks of Django's own backend that nothing here would call.
@@ -294,6 +295,20 @@ class Backend(BaseEmailBackend):
                     self._leave(pool)
         except BaseException as interruption:
             # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
+            abandon(items, interruption, rules)
+            raise
+
+    async def adeliver(self, items: list[Item], rules: Rules) -> None:
+        """The same in a loop that lives on, whose connections are kept for whoever sends next in it."""
+        if all(item.receipt for item in items):
+            return
+        if self._has_own_context:
+            # Its pool ends with this batch, so it may as well be the other one.
+            await asyncio.to_thread(self.deliver, items, rules)
+            return
+        try:
+            await asending.deliver(companion(self._pool()), items, rules)
+        except BaseException as interruption:
             abandon(items, interruption, rules)
             raise
 

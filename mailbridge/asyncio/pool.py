@@ -50,8 +50,10 @@ class Pool(Sender):
         """
         self.settings = PoolSettings(**options)
         super().__init__(server, log_receipts=self.settings.log_receipts)
-        self._lock = threading.Lock()
+        # A finalizer may retire it in the middle of a decision of its own thread.
+        self._lock = threading.RLock()
         self._lenders: dict[asyncio.AbstractEventLoop, Lender] = {}
+        self._keeping = True
         look_after(self)
 
     async def __aenter__(self) -> Self:
@@ -136,9 +138,22 @@ class Pool(Sender):
         """
         await self._here().close(timeout)
 
+    def retire(self) -> None:
+        """Keep no connection any more, in any loop: who still sends by this pool gets one for each message.
+
+        Any thread may call it; each loop closes its own connections.
+        """
+        with self._lock:
+            self._keeping, lenders = False, dict(self._lenders)
+        for loop, lender in lenders.items():
+            try:
+                loop.call_soon_threadsafe(lender.retire)
+            except RuntimeError:
+                lender.disown()  # the loop has ended
+
     def after_fork(self) -> None:
         """In a forked child the connections are the parent's, and no loop of the parent's runs."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         lenders, self._lenders = self._lenders, {}
         for lender in lenders.values():
             lender.disown()
@@ -156,6 +171,8 @@ class Pool(Sender):
                 return found
             over = [self._lenders.pop(one) for one in list(self._lenders) if one.is_closed()]
             lender = self._lenders[loop] = Lender(self.server, self.settings)
+            if not self._keeping:
+                lender.retire()
         for one in over:
             one.disown()
         return lender

@@ -6,47 +6,59 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core import mail
 
-from mailbridge import SMTPRecipientsRefused
-from mailbridge.testing import ScriptedServer
-from mailbridge_django import asend_mail, asend_messages
+from mailbridge import SMTPConnectionRefused, SMTPRecipientsRefused
+from mailbridge.testing import Inbox, ScriptedServer
+from mailbridge_django import asend, asend_mail, asend_messages
 from mailbridge_django.signals import CancelSend, message_sending, message_sent
 
 from .conftest import HAS_MAILERS, Site, mails
 
 Records = Callable[[], list[tuple[str, Any]]]
+Run = Callable[[Any], Any]
 
 
-def test_asend_mail(site: Site, server: ScriptedServer) -> None:
+@pytest.fixture(params=["ASGI", "WSGI"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a coroutine in a loop that lives on, and in one of `async_to_sync`'s."""
+
+    async def awaited(coroutine: Any) -> Any:
+        return await coroutine
+
+    return asyncio.run if request.param == "ASGI" else async_to_sync(awaited)
+
+
+def test_asend_mail(run: Run, site: Site, server: ScriptedServer) -> None:
     """One message, with its HTML alternative."""
     sent = asend_mail("Hello", "Text", "ann@example.com", ["bob@example.org"], html_message="<p>Text</p>")
-    assert asyncio.run(sent) == 1
+    assert run(sent) == 1
     [received] = server.messages
     assert (received.sender, received.recipients) == ("ann@example.com", ("bob@example.org",))
     assert b"<p>Text</p>" in received.content
 
 
 def test_asend_messages(
-    site: Site, server: ScriptedServer, heard: list[tuple[str, dict[str, Any]]], records: Records
+    run: Run, site: Site, server: ScriptedServer, heard: list[tuple[str, dict[str, Any]]], records: Records
 ) -> None:
     """Receipts, signals, records and the error are those of `send_messages`."""
     server.refuse("bob@example.org")
     batch = mails("bob@example.org", "eve@example.org")
     with pytest.raises(SMTPRecipientsRefused) as caught:
-        asyncio.run(asend_messages(batch))
+        run(asend_messages(batch))
     assert caught.value.receipts == tuple(m.mailbridge_receipt for m in batch)
     assert [name for name, _ in heard] == ["recipients_refused", "message_failed", "message_sent"]
     assert [level for level, _ in records()] == ["ERROR", "INFO"]
 
 
-def test_fail_silently(site: Site, server: ScriptedServer) -> None:
+def test_fail_silently(run: Run, site: Site, server: ScriptedServer) -> None:
     """It keeps the error from the caller."""
     server.refuse("bob@example.org")
-    assert asyncio.run(asend_messages(mails("bob@example.org"), fail_silently=True)) == 0
+    assert run(asend_messages(mails("bob@example.org"), fail_silently=True)) == 0
 
 
-def test_the_receivers_thread(site: Site, server: ScriptedServer) -> None:
+def test_the_receivers_thread(run: Run, site: Site, server: ScriptedServer) -> None:
     """Receivers run in the one thread where Django runs sync code, not in that which waits for the server."""
     threads = []
 
@@ -56,7 +68,7 @@ def test_the_receivers_thread(site: Site, server: ScriptedServer) -> None:
     message_sending.connect(hear)
     message_sent.connect(hear)
     try:
-        asyncio.run(asend_messages(mails("bob@example.org")))
+        run(asend_messages(mails("bob@example.org")))
     finally:
         message_sending.disconnect(hear)
         message_sent.disconnect(hear)
@@ -65,7 +77,7 @@ def test_the_receivers_thread(site: Site, server: ScriptedServer) -> None:
     assert not any(name.startswith("asyncio_") for name in threads)
 
 
-def test_a_receiver_cancels(site: Site, server: ScriptedServer) -> None:
+def test_a_receiver_cancels(run: Run, site: Site, server: ScriptedServer) -> None:
     """As in sync code; nobody connects."""
 
     def cancel(**_: Any) -> None:
@@ -73,13 +85,13 @@ def test_a_receiver_cancels(site: Site, server: ScriptedServer) -> None:
 
     message_sending.connect(cancel)
     try:
-        assert asyncio.run(asend_messages(mails("bob@example.org"))) == 0
+        assert run(asend_messages(mails("bob@example.org"))) == 0
     finally:
         message_sending.disconnect(cancel)
     assert server.connections == []
 
 
-def test_the_loop_goes_on(site: Site, server: ScriptedServer) -> None:
+def test_the_loop_goes_on(run: Run, site: Site, server: ScriptedServer) -> None:
     """While one server keeps silent, other tasks run: here the one that lets it speak."""
     server.answer("EHLO", b"")
 
@@ -89,32 +101,78 @@ def test_the_loop_goes_on(site: Site, server: ScriptedServer) -> None:
         await asyncio.to_thread(server.hang_up)
         return await sending
 
-    assert asyncio.run(both()) == 0
+    assert run(both()) == 0
 
 
-def test_a_task_that_is_cancelled(site: Site, server: ScriptedServer, records: Records) -> None:
-    """The delivery goes on in its thread and leaves receipt and record; nothing is lost."""
-    begun, gate = threading.Event(), threading.Event()
+def test_a_batch(run: Run, site: Site, server: ScriptedServer) -> None:
+    """Messages arrive in their order over one connection, each with its receipt."""
+    site.use(server, max_connections=1, max_messages=1000, on_partial="raise")
+    server.refuse("bob@example.org")
+    batch = mails(*["eve@example.org"] * 70, "bob@example.org,eve@example.org", "ann@example.org")
+    with pytest.raises(SMTPRecipientsRefused) as caught:
+        run(asend_messages(batch))
+    assert caught.value.receipt is batch[70].mailbridge_receipt
+    assert [message.recipients for message in server.messages] == [*[("eve@example.org",)] * 71, ("ann@example.org",)]
+    assert len(server.connections) == 1
 
-    class Slow(mail.EmailMessage):
-        def message(self, **options: Any) -> Any:
-            begun.set()
-            gate.wait(5)
-            return super().message(**options)
 
-    message = Slow("Hello", "Text", "ann@example.com", ["bob@example.org"])
+def test_nobody_listens(run: Run, site: Site) -> None:
+    """Every message of the batch says so."""
+    with Inbox() as gone:
+        site.use(gone)
+    batch = mails(*["eve@example.org"] * 70)
+    with pytest.raises(SMTPConnectionRefused):
+        run(asend_messages(batch))
+    assert all(m.mailbridge_receipt.not_sent for m in batch)
+
+
+class Slow(mail.EmailMessage):
+    """A message whose rendering waits."""
+
+    def __init__(self) -> None:
+        super().__init__("Hello", "Text", "ann@example.com", ["bob@example.org"])
+        self.begun, self.gate = threading.Event(), threading.Event()
+
+    def message(self, **options: Any) -> Any:
+        self.begun.set()
+        self.gate.wait(5)
+        return super().message(**options)
+
+
+def test_a_task_that_is_cancelled(run: Run, site: Site, server: ScriptedServer, records: Records) -> None:
+    """The delivery goes on without it and leaves receipt and record; nothing is lost."""
+    message = Slow()
 
     async def give_up() -> None:
         task = asyncio.create_task(asend_messages([message]))
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(message.begun.wait, 5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        gate.set()
+        message.gate.set()
+        await asyncio.gather(*asend._deliveries)
 
-    asyncio.run(give_up())
+    run(give_up())
     assert message.mailbridge_receipt.delivered
     assert [level for level, _ in records()] == ["INFO"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_loop_that_ends(site: Site, server: ScriptedServer, records: Records, count: int) -> None:
+    """What is under way is broken off; the receipt says that it may have arrived, and so does the record."""
+    server.withdraw("CHUNKING")
+    server.withdraw("PIPELINING")
+    server.answer("CONTENT", b"", nth=count)
+    batch = mails(*["bob@example.org"] * count)
+
+    async def leave() -> None:
+        sending = asyncio.create_task(asend_messages(batch))
+        await asyncio.to_thread(server.wait_for, lambda: len(server.messages) == count)
+        assert not sending.done()
+
+    asyncio.run(leave())
+    assert batch[-1].mailbridge_receipt.unknown
+    assert [level for level, _ in records()] == [*["INFO"] * (count - 1), "ERROR"]
 
 
 def test_a_backend_that_is_not_ours(settings: Any) -> None:

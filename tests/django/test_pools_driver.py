@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core import mail
 from django.test import override_settings
 from django.utils.functional import cached_property
@@ -121,11 +122,35 @@ def test_a_connection_wears_out(site: Site, server: ScriptedServer) -> None:
     assert [connection.messages for connection in server.connections] == [2, 1]
 
 
-def test_async_code_uses_the_same_pool(site: Site, server: ScriptedServer) -> None:
-    """Ten loops that live for one send each do not make ten connections."""
+def test_async_code_under_wsgi(site: Site, server: ScriptedServer) -> None:
+    """Ten loops of `async_to_sync` that live for one send each share one connection with sync code."""
+    site.backend().send_messages(mails("bob@example.org"))
     for _ in range(10):
-        assert asyncio.run(asend_messages(mails("bob@example.org"))) == 1
-    assert [connection.messages for connection in server.connections] == [10]
+        assert async_to_sync(asend_messages)(mails("bob@example.org")) == 1
+    assert [connection.messages for connection in server.connections] == [11]
+
+
+def test_async_code_in_a_loop_that_lives_on(site: Site, server: ScriptedServer) -> None:
+    """There connections belong to the loop, and are kept from one send to the next."""
+
+    async def ten() -> None:
+        for _ in range(10):
+            assert await asend_messages(mails("bob@example.org")) == 1
+
+    site.backend().send_messages(mails("bob@example.org"))
+    asyncio.run(ten())
+    assert [connection.messages for connection in server.connections] == [1, 10]
+
+
+def test_settings_that_change_under_a_loop(site: Site, server: ScriptedServer) -> None:
+    """A loop, too, lets go of what was connected by the old ones."""
+
+    async def change() -> None:
+        await asend_messages(mails("bob@example.org"))
+        with override_settings(MAILBRIDGE={}):
+            await asyncio.to_thread(server.wait_for, lambda: server.connections[0].ended)
+
+    asyncio.run(change())
 
 
 class OwnContext(Backend):

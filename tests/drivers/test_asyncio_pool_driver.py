@@ -266,6 +266,33 @@ async def test_a_fork(server: ScriptedServer, kind: Any) -> None:
     assert [m.connection for m in server.messages] == [1, 2, 1]
 
 
+@in_a_loop
+async def test_retired_by_another_thread(server: ScriptedServer) -> None:
+    """The loop lets go of what is idle; who still sends gets a connection for each message."""
+    pool = pool_of(server)
+    await pool.send(MESSAGE)
+    await asyncio.to_thread(pool.retire)
+    await asyncio.to_thread(server.wait_for, lambda: server.connections[0].ended)
+    assert (await pool.send(MESSAGE)).complete
+    assert (await pool.send(MESSAGE)).complete
+    assert [connection.messages for connection in server.connections] == [1, 1, 1]
+
+
+def test_retired_after_its_loop(server: ScriptedServer) -> None:
+    """Connections whose loop has ended are closed; a later loop keeps none either."""
+    pool = pool_of(server)
+
+    async def send(times: int) -> None:
+        for _ in range(times):
+            await pool.send(MESSAGE)
+
+    asyncio.run(send(2))
+    pool.retire()
+    server.wait_for(lambda: server.connections[0].ended)
+    asyncio.run(send(2))
+    assert [connection.messages for connection in server.connections] == [2, 1, 1]
+
+
 def test_it_is_never_pickled(server: ScriptedServer) -> None:
     """Its connections belong to this process."""
     with pytest.raises(TypeError, match="never pickled"):
