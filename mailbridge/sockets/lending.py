@@ -156,6 +156,8 @@ class Lending(Clerk, Generic[K]):
         with self._lock:
             self._tally.used(channel, lease, now)
             self._ledger.shrink(now)
+            # It does not count any more, or a good connection would be closed for it.
+            self._ledger.suspend(lease, now)
             claim = self._ledger.claim(now, first=True)
             self._ledger.give_back(lease, now, usable=False)
         return claim

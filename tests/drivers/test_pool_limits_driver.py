@@ -165,3 +165,18 @@ def test_one_flight_only_where_it_ends_well(server: ScriptedServer) -> None:
         pool.send(MESSAGE)
         server.cut_before("MAIL", Then.DROP)
         assert pool.send(MESSAGE).complete
+
+
+def test_the_refused_one_does_not_cost_the_good_one(server: ScriptedServer) -> None:
+    """What came back idle meanwhile is what the one that was turned away gets next."""
+    with Pool(server_of(server), max_connections=2) as pool:
+        deadline = time.monotonic() + PATIENCE
+        good, refused = pool.claim(deadline), pool.claim(deadline)
+        assert good.thing is not None
+        channel = good.thing
+        channel.connect(deadline)
+        pool.give_back(good)
+        lease = pool.try_again(refused, deadline, SMTPConnectError(421, "4.7.0 too many connections"))
+        assert lease.thing is channel
+        assert channel.alive
+        pool.give_back(lease)
