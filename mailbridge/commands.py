@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -11,6 +13,7 @@ from .addresses import Address
 from .errors import SMTPInputError
 from .facts import Phase, printable
 from .parameters import MailOptions, RcptOptions, is_whole
+from .replies import Reply
 
 # RFC 5321 section 4.5.3.1.4 gives 512 octets, and each extension adds its own (ORCPT alone 500).
 LINE = 2_048
@@ -91,6 +94,10 @@ class Command:
     def _words(self) -> Iterable[bytes]:
         return (self.keyword,)
 
+    def hushed(self, reply: Reply) -> Reply:
+        """A reply to this command, without the secret should the server repeat it (WIRE.md S16)."""
+        return reply
+
     def serialize(self) -> bytes:
         """The command as one line with its CRLF.
 
@@ -158,6 +165,19 @@ class StartTLS(Command):
     keyword: ClassVar[bytes] = b"STARTTLS"
 
 
+def _hushed(reply: Reply, said: bytes) -> Reply:
+    """The reply as it is, or its code alone where its words hold what was said: base64, plain, or the secret in it."""
+    try:
+        plain = b64decode(said, validate=True)
+    except binascii.Error:
+        plain = b""
+    # RFC 4616 section 2: NUL stands before the password; XOAUTH2 and OAUTHBEARER separate by SOH.
+    parts = [part.removeprefix(b"auth=Bearer ") for part in re.split(rb"[\x00\x01]", plain) if part]
+    if any(len(one) > 1 and one in reply.raw for one in (said, plain, *parts[-1:])):
+        return Reply(reply.code, ("[hidden: it repeats a secret]",))
+    return reply
+
+
 @dataclass(frozen=True, slots=True)
 class Auth(Command):
     """RFC 4954 section 4, with an initial response in base64 or without one."""
@@ -175,6 +195,9 @@ class Auth(Command):
         if self.initial is not None:
             yield self.initial
 
+    def hushed(self, reply: Reply) -> Reply:
+        return _hushed(reply, self.initial or b"")
+
     @property
     def fits(self) -> bool:
         """The initial response fits into the line."""
@@ -190,6 +213,9 @@ class AuthResponse(Command):
     secret: ClassVar[bool] = True
     limit: ClassVar[int] = AUTH_LINE
     response: bytes = field(repr=False)
+
+    def hushed(self, reply: Reply) -> Reply:
+        return _hushed(reply, self.response)
 
     def _words(self) -> tuple[bytes]:
         return (self.response,)

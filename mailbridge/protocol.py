@@ -301,7 +301,10 @@ class SMTPProtocol:
             raise SMTPProtocolError(f"a reply to what was not said yet: {reply}")
         if not exchange.replies:
             exchange.due = self._replies_due(exchange.command)
-        self.transcript.received(reply, secret=exchange.command.secret and reply.intermediate)
+        hushed = exchange.command.hushed(reply) if reply.refused else reply
+        hidden = hushed is not reply or (exchange.command.secret and reply.intermediate)
+        self.transcript.received(reply, secret=hidden)
+        reply = hushed
         self._check(exchange.command, reply)
         exchange.replies.append(reply)
         exchange.due -= 1

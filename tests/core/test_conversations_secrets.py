@@ -1,13 +1,14 @@
 """Login: a secret goes nowhere that a stranger can read, and the server proves itself where it can."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from traceback import TracebackException
 from typing import Any
 
 import pytest
 
 from mailbridge.auth import Secret
-from mailbridge.conversations import login
+from mailbridge.conversations import Need, login
 from mailbridge.errors import SMTPAuthenticationError, SMTPException, SMTPSecurityError, SMTPTimeoutError
 from mailbridge.facts import Phase
 from mailbridge.protocol import SMTPProtocol
@@ -160,3 +161,41 @@ def test_the_proof_is_acknowledged_by_an_empty_line() -> None:
     server.connect()
 
     assert server.record.lines[-1] == b""
+
+
+def repeating(smtp: SMTPProtocol, *, decoded: bool) -> Callable[[Need], Any]:
+    """A server that quotes what it refuses, in base64 or as it is."""
+    said = [b""]
+
+    def serve(need: Need) -> Any:
+        if need in {Need.TOKEN, Need.FRESH_TOKEN}:
+            return Secret(SECRET)
+        if smtp.pending:
+            said[0] = bytes(smtp.data_to_send()).split()[-1]
+        smtp.sent(smtp.pending)
+        asks = said[0] == b64encode(b"u") or said[0] == b"LOGIN"
+        text = SECRET.encode() if decoded else said[0]
+        smtp.receive_data(b"334 \r\n" if asks else b"535-5.7.8 no\r\n535 5.7.8 <%b>\r\n" % text)
+        return None
+
+    return serve
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"])
+@pytest.mark.parametrize("decoded", [False, True])
+def test_s16_a_server_that_repeats_the_secret(mechanism: str, decoded: bool) -> None:
+    """Some quote the line that they refuse, or what is in it: only the code of such a reply is kept."""
+    smtp = ready(f"AUTH {mechanism}")
+    with pytest.raises(SMTPAuthenticationError) as caught:
+        drive(login(smtp, account(mechanism)), repeating(smtp, decoded=decoded))
+    assert leaks(caught.value, smtp) == []
+    assert caught.value.smtp_code == 535
+    assert "repeats a secret" in str(caught.value)
+
+
+def test_a_refusal_that_repeats_nothing_keeps_its_words() -> None:
+    """What helps at three in the morning is not hidden by the way; an empty response is no secret."""
+    smtp = ready("AUTH EXTERNAL")
+    server = Server("localhost", security=Security.NONE, auth=["EXTERNAL"])
+    with pytest.raises(SMTPAuthenticationError, match=r"5\.7\.8 = is not enough"):
+        talk(login(smtp, server), smtp, (b"AUTH EXTERNAL =\r\n", b"535 5.7.8 = is not enough\r\n"))
