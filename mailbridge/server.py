@@ -304,7 +304,10 @@ class Server:
                 `smtps://` is implicit TLS (port 465 where none is given), `smtp+starttls://` and
                 `submission://` require STARTTLS (587), `smtp://` requires it unless the host is this
                 machine (25; 465 with `security=implicit`), `lmtp://host` (24) and
-                `lmtp:///path/to/socket` speak LMTP. User and password are percent-decoded.
+                `lmtp:///path/to/socket` speak LMTP. User and password are percent-decoded. Options of a URL are
+                allow_plaintext_auth, auth, authzid, ca_file, ca_path, chunking, client_cert, client_key,
+                danger_accept_any_certificate, local_hostname, max_recipients, minimum_tls, overlap, pipelining,
+                security, source_address, and timeout_connect, timeout_reply, timeout_content and timeout_send.
             **options: Attributes that a URL cannot say, such as `token_provider`.
 
         Raises:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from mailbridge import urls
 from mailbridge.auth import MECHANISMS, Credentials, Mechanism, Secret, external
 from mailbridge.errors import SMTPInputError
 from mailbridge.server import RECIPIENTS, Security, Server, Timeouts, is_loopback
@@ -364,3 +366,9 @@ def test_what_a_url_says_is_not_said_again(url: str, options: dict[str, Any], na
     said = complaint(lambda: Server.from_url(url, **options))
     assert f"the URL says {named} already: say it in one place" in said
     assert "hush" not in said
+
+
+def test_the_docstring_names_the_options_of_a_url() -> None:
+    """README sends its readers there."""
+    said = Server.from_url.__doc__ or ""
+    assert [name for name in (*urls.OPTIONS, *urls.TIMEOUTS) if not re.search(rf"\b{name}\b", said)] == []
