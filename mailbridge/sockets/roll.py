@@ -64,8 +64,10 @@ class Roll:
         self._items.append(item)
         try:
             item.delivery = Delivery(prepare(mail), abort=self._abort)
-        except SMTPException as error:
-            item.receipt = error.receipt = unprepared(mail, error)
+        except Exception as error:  # noqa: BLE001 - a file or a subclass of the caller's; one message stops no other
+            item.receipt = unprepared(mail, error)
+            if isinstance(error, SMTPException):
+                error.receipt = item.receipt
             return None
         self._by_delivery[item.delivery] = item
         return item.delivery
@@ -108,9 +110,10 @@ class Roll:
                 yield receipt
 
 
-def unprepared(mail: MailObject, error: SMTPException) -> Receipt:
+def unprepared(mail: MailObject, error: Exception) -> Receipt:
     """The receipt of a message that could not be prepared: nobody got it, as far as it says who should have."""
     given = mail.recipients if isinstance(mail.recipients, list | tuple) else ()
     names = [name for name in given if isinstance(name, str)]
-    results = {name: RecipientResult(name, State.NOT_SENT, None, error.phase, error) for name in names}
+    phase = getattr(error, "phase", None)
+    results = {name: RecipientResult(name, State.NOT_SENT, None, phase, error) for name in names}
     return Receipt(mail.sender if isinstance(mail.sender, str) else "", results, error=error)

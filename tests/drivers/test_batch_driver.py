@@ -369,3 +369,17 @@ def test_a_further_connection_that_is_refused() -> None:
         server.answer("GREETING", b"421 4.7.0 too many connections\r\n", then=Then.CLOSE)
         assert all(receipt.complete for receipt in pool.send_many(mails(200)))
         assert len(server.connections) == 2
+
+
+@BOTH
+def test_a_file_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    """Its error stands in its receipt and in the log; the messages beside it go out."""
+    closed = io.BytesIO(b"x")
+    closed.close()
+    with ScriptedServer(extensions=CHUNKING) as server, pool_of(server) as pool:
+        bad = MailObject(closed, "ann@example.com", ["bob@example.org"])
+        receipts = list(pool.send_many([mail(1), bad, mail(2)]))
+        assert isinstance(receipts[1].error, ValueError)
+        assert list(receipts[1].not_sent) == ["bob@example.org"]
+        assert arrived(server) == [1, 2]
+    assert [r.levelname for r in caplog.records if r.levelno > logging.DEBUG] == ["INFO", "ERROR", "INFO"]
