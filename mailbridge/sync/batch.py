@@ -144,6 +144,8 @@ class Batch(Iterator[Receipt]):
     def _wait(self) -> None:
         """Wait until a lane can go on or its time is over."""
         lanes = [lane for lane in self._lanes if lane.pause]
+        if len(lanes) < len(self._lanes):
+            return  # one that has just been put to work waits for nothing
         if len(lanes) == 1:
             lanes[0].wait()
             return

@@ -372,6 +372,15 @@ def test_a_further_connection_that_is_refused() -> None:
 
 
 @BOTH
+def test_the_only_connection_is_turned_away_first() -> None:
+    """The batch waits for its next turn, and goes out whole."""
+    with ScriptedServer(extensions=CHUNKING) as server, pool_of(server, 3) as pool:
+        server.answer("GREETING", b"421 4.7.0 too many connections\r\n", times=1, then=Then.CLOSE)
+        assert all(receipt.complete for receipt in pool.send_many(mails(3)))
+        assert arrived(server) == [0, 1, 2]
+
+
+@BOTH
 def test_a_file_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
     """Its error stands in its receipt and in the log; the messages beside it go out."""
     closed = io.BytesIO(b"x")
