@@ -87,7 +87,7 @@ def _finish(dialogue: Dialogue, content: bytes, *events: str) -> None:
 def _deliver_all(
     dialogue: Dialogue, transaction: Transaction, content: bytes, events: tuple[str, ...]
 ) -> tuple[str, ...]:
-    queued = f"queued as {len(dialogue.record.messages) + 1:06X}"
+    queued = f"queued as {dialogue.record.taken + 1:06X}"
     answer = _refusal(dialogue, ANY, content) or Answer(250, "2.0.0", f"Ok: {queued}")
     return tuple(transaction.recipients) if dialogue.say(events[0], answer, *events[1:]) else ()
 

@@ -56,8 +56,23 @@ class Record:
     connections: list[Connection] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
+    _came: int = 0
+    _forgotten: int = 0
+
+    @property
+    def taken(self) -> int:
+        """How many messages there were, with those that are forgotten."""
+        return self._forgotten + len(self.messages)
 
     def connect(self) -> Connection:
         """A new client has come; the first one is number 1."""
-        self.connections.append(Connection(len(self.connections) + 1))
+        self._came += 1
+        self.connections.append(Connection(self._came))
         return self.connections[-1]
+
+    def clear(self) -> list[Accepted]:
+        """Forget everything but the connections that are open; give the messages."""
+        messages, self.messages, self.lines = self.messages, [], []
+        self.connections = [each for each in self.connections if each.ended is None]
+        self._forgotten += len(messages)
+        return messages

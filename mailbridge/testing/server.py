@@ -107,6 +107,15 @@ class ScriptedServer(Script):
         with self._changed:
             return list(self._record.connections)
 
+    def clear(self) -> list[Accepted]:
+        """Forget the messages, the lines and the connections that have ended: for what runs long, or in phases.
+
+        Returns:
+            The messages since it was called last.
+        """
+        with self._changed:
+            return self._record.clear()
+
     def wait_for(self, condition: Callable[[], object], timeout: float = PATIENCE) -> None:
         """Wait until `condition()` is true; it is asked again whenever something happened.
 
@@ -278,6 +287,7 @@ class ScriptedServer(Script):
                 stopping=self._stopping,
                 failed=self._failures.append,
             )
-            self._served.append(served)
+            # The threads of connections that have ended are not kept.
+            self._served = [each for each in self._served if each.is_alive()] + [served]
             self._changed.notify_all()
         served.start()

@@ -298,3 +298,23 @@ def test_urls() -> None:
         assert server.url == f"lmtp://127.0.0.1:{server.port}?security=none"
     with ScriptedServer(lmtp=True, tls="starttls") as server:
         assert server.url == f"lmtp://localhost:{server.port}?security=starttls&ca_file={server.ca_file}"
+
+
+def test_clear_begins_anew(server: ScriptedServer) -> None:
+    """It hands out the messages and forgets what is over; an open connection goes on, and the numbers too."""
+    with smtplib.SMTP(server.host, server.port, timeout=5) as first:
+        first.sendmail("a@x", ["b@y"], "one")
+        server.wait_for(lambda: server.lines)
+        with smtplib.SMTP(server.host, server.port, timeout=5) as second:
+            second.noop()
+        server.wait_for(lambda: server.connections[1].ended)
+
+        assert [message.content for message in server.clear()] == [b"one\r\n"]
+        assert (server.messages, server.lines) == ([], [])
+        assert [each.number for each in server.connections] == [1]
+
+        first.mail("a@x")
+        first.rcpt("b@y")
+        assert first.data("two")[1].endswith(b"queued as 000002")
+        with smtplib.SMTP(server.host, server.port, timeout=5):
+            assert [each.number for each in server.connections] == [1, 3]
