@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHON
 
-.PHONY: demo test lint matrix servers bench clean
+.PHONY: demo test lint matrix servers fuzz bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## a Django site and a Flask app send real mail; SERVE=1 leaves the site running
@@ -26,11 +26,14 @@ matrix: ## the suite on each Python and its Django that this machine has
 servers: $(VENV)/.dev ## against Postfix, Dovecot, aiosmtpd and smtp-server, which it installs where they are missing
 	@scripts/servers
 
+fuzz: $(VENV)/.fuzz ## every parser for a minute, guided by coverage; SECONDS=10 is a quick look
+	@scripts/fuzz $(or $(SECONDS),60)
+
 bench: $(VENV)/.bench ## us beside the others, one table; QUICK=1 is a rough look
 	@QUICK="$(QUICK)" $(BIN)/python -m benchmarks
 
 clean: ## forget every environment and cache
-	rm -rf $(VENV) .venv-matrix build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .servers
+	rm -rf $(VENV) .venv-matrix build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .servers .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml when nothing is left to install: the second run starts at once.
@@ -47,4 +50,9 @@ $(VENV)/.dev: $(VENV)/.demo
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "Adding the other clients to $(VENV) ..."
 	@scripts/make-venv $(VENV) $(BIN)/python --group bench
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	@echo "Adding the fuzzer to $(VENV) ..."
+	@scripts/make-venv $(VENV) $(BIN)/python --group fuzz
 	@touch $@

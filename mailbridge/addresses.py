@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from itertools import groupby
 from typing import cast
 
 import idna
@@ -31,7 +32,8 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _NAME = r"[^\s<>@,:;()\"\[\]\\]"
 _ADDR_SPEC = re.compile(rf"(?P<local>{_DOT_ATOM.pattern}|{_QUOTED})(?:@(?P<domain>{_NAME}+|\[[^\[\]\\<>\s]+\]))?")
-_NAME_ADDR = re.compile(rf"(?:{_ATEXT}|[. \t]|{_QUOTED})*<(?P<spec>.*)>")
+_PHRASE = re.compile(rf"(?:{_ATEXT}|[. \t]|{_QUOTED})*")
+_NAME_ADDR = re.compile(rf"{_PHRASE.pattern}<(?P<spec>.*)>")
 # Control characters but the tab, and what Unicode takes for the end of a line or a paragraph.
 _LINE_BREAKING = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -177,12 +179,24 @@ _U_LABELS = re.compile(rf"{_QUOTED}|\\.|@({_NAME}*(?!\s)[^\x00-\x7f]{_NAME}*)", 
 
 def needs_a_labels(text: str) -> bool:
     """An address list that names a domain beyond ASCII."""
-    return not text.isascii() and any(found[1] for found in _U_LABELS.finditer(text))
+    if text.isascii():
+        return False
+    return any(found[1] for piece, said in _by_comments(text) if said for found in _U_LABELS.finditer(piece))
 
 
 def with_a_labels(text: str) -> str:
     """Write the domains of an address list in A-labels; everything else stays."""
-    return _U_LABELS.sub(lambda found: f"@{a_labels(found[1])}" if found[1] else found[0], text)
+
+    def written(found: re.Match[str]) -> str:
+        return f"@{a_labels(found[1])}" if found[1] else found[0]
+
+    return "".join(_U_LABELS.sub(written, piece) if said else piece for piece, said in _by_comments(text))
+
+
+def _by_comments(text: str) -> Iterator[tuple[str, bool]]:
+    """A list cut where its comments are, and whether each piece is none: an "@" in a comment names nobody."""
+    for said, tokens in groupby(_nested(text), lambda token: token[1] <= 0):
+        yield "".join(token for token, _ in tokens), said
 
 
 def parse_list(text: str) -> list[Address]:
@@ -230,8 +244,8 @@ def mailboxes(text: str) -> Iterator[str]:
                 yield piece
             piece, in_group = "", in_group and token == ","
         elif token == ":" and not in_angle:
-            if in_group:
-                raise _wrong(text, "a group inside a group")
+            if in_group or not _PHRASE.fullmatch(piece):
+                raise _wrong(text, "a group inside a group" if in_group else "what stands before a ':' is no name")
             piece, in_group = "", True
         else:
             in_angle = token == "<" or (in_angle and token != ">")
@@ -244,21 +258,27 @@ def mailboxes(text: str) -> Iterator[str]:
 
 def _without_comments(text: str) -> Iterator[str]:
     """Give the tokens of a list, each comment as one space (RFC 5322 section 3.2.2)."""
-    depth = position = 0
-    while position < len(text):
-        # Each of the two patterns matches at every character.
-        found = cast("re.Match[str]", (_COMMENT_TOKEN if depth else _TOKEN).match(text, position))
-        token, position = found[0], found.end()
-        if token == "(":
-            depth += 1
-            if depth > COMMENT_DEPTH:
-                raise _wrong(text, f"comments nested more than {COMMENT_DEPTH} deep")
-        elif token == ")":
-            depth -= 1
-            if depth < 0:
-                raise _wrong(text, "a ')' without its '('")
+    depth = 0
+    for token, depth in _nested(text):
+        if depth > COMMENT_DEPTH:
+            raise _wrong(text, f"comments nested more than {COMMENT_DEPTH} deep")
+        if depth < 0:
+            raise _wrong(text, "a ')' without its '('")
+        if token == ")":
             yield " "
         elif not depth:
             yield token
     if depth:
         raise _wrong(text, "a '(' without its ')'")
+
+
+def _nested(text: str) -> Iterator[tuple[str, int]]:
+    """Give the tokens of a list, each with the depth of comments behind it; below 0 at a ')' that ends none."""
+    depth = position = 0
+    while position < len(text):
+        # Each of the two patterns matches at every character.
+        found = cast("re.Match[str]", (_COMMENT_TOKEN if depth else _TOKEN).match(text, position))
+        token, position = found[0], found.end()
+        depth += (token == "(") - (token == ")")
+        yield token, depth
+        depth = max(depth, 0)

@@ -51,8 +51,7 @@ class Capabilities:
         for line in reply.lines[1:]:
             if found := _KEYWORD.match(line.strip()):
                 keyword, parameters = found[1].upper(), found[2] or ""
-                known = extensions.get(keyword)
-                extensions[keyword] = f"{known} {parameters}" if known else parameters
+                extensions[keyword] = f"{extensions.get(keyword, '')} {parameters}".strip(" ")
         name = reply.lines[0].split(maxsplit=1)
         return cls(name[0] if name else "", True, extensions)
 

@@ -177,7 +177,8 @@ def _query(query: str, scheme_says: str | None) -> dict[str, Any]:
         else:
             taken[name] = _value(name, text, read)
     if scheme_says and taken.get("security", scheme_says) != scheme_says:
-        raise SMTPInputError(f"the scheme says {scheme_says}, the option security={taken['security']}: leave one out")
+        option = printable(f"security={taken['security']}", 60)
+        raise SMTPInputError(f"the scheme says {scheme_says}, the option {option}: leave one out")
     return taken | ({"timeouts": timeouts} if timeouts else {})
 
 

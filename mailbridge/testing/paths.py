@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from mailbridge.testing.answers import Answer
 from mailbridge.testing.extensions import Parameter
 
-# A quoted local part may hold any printable character, an unquoted one no space and no bracket.
-_PATH = re.compile(r'<((?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^\s"<>\x00-\x1f\x7f])*)>((?: \S+)*)')
+# A quoted local part may hold any printable character, an address literal most, all else no space and no bracket.
+_QUOTED, _LITERAL, _PLAIN = r'"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"', r"\[[!-;=?-Z^-~]*\]", r'[^\s"<>\x00-\x1f\x7f]'
+_PATH = re.compile(rf"<((?:{_QUOTED}|{_LITERAL}|{_PLAIN})*)>((?: \S+)*)")
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^=\s\x00-\x1f\x7f]+))?")
 
 Parameters = dict[str, str]

@@ -212,6 +212,8 @@ def test_s10_an_address_list(text: str, addresses: list[str]) -> None:
         ("Team: a@x", "without its ';'"),
         ("a@x;", "never began"),
         ("A: B: a@x;;", "inside a group"),
+        ("c@d: a@x;", "is no name"),
+        ("<c@d>: a@x;", "is no name"),
         ("<a@x, b@y>", "not of the form"),
         ("a@x b@y", "not of the form"),
         ('"a@x', "not of the form"),
@@ -300,10 +302,11 @@ def test_s11_time_is_linear(read: Callable[[str], object], start: str, junk: str
         ('"x@faß.de" <a@x>', '"x@faß.de" <a@x>'),
         ("é <a@x>", "é <a@x>"),
         ("a@x", "a@x"),
+        ("a@x (not b@½) (c@(d@é)) , e@é", "a@x (not b@½) (c@(d@é)) , e@xn--9ca"),
     ],
 )
 def test_domains_in_a_header_become_a_labels(text: str, written: str) -> None:
-    """By IDNA 2008, in addresses only; what is quoted, and local parts, stay."""
+    """By IDNA 2008, in addresses only; what is quoted, comments and local parts stay."""
     assert with_a_labels(text) == written
     assert needs_a_labels(text) is (text != written)
 

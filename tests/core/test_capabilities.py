@@ -99,3 +99,8 @@ def test_capabilities_are_a_value() -> None:
     for each in (found, arrived):
         with pytest.raises(TypeError):
             each.extensions["AUTH"] = "PLAIN"
+
+
+def test_a_keyword_announced_twice() -> None:
+    """Its parameters are joined; a line without any adds nothing, no space either."""
+    assert dict(offered("X a", "X", "X=b", "X =").extensions) == {"X": "a b"}

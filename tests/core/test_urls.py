@@ -66,6 +66,7 @@ def test_a_url_is_taken_apart(url: str, expected: dict[str, object]) -> None:
         ("lmtp://h/path", "belongs only in lmtp:///path"),
         ("lmtp://", "not host"),
         ("lmtp:///p?security=starttls", "the scheme says none, the option security=starttls: leave one out"),
+        ("smtps://h?security=%0A%1B[2J", r"the option security=\n\x1b[2J: leave one out"),
         ("smtp://h#x", "as %40 %2F %3F %23 %25"),
         ("smtp://h?colour=red", "unknown option 'colour' in a server URL; allowed are allow_plaintext_auth, auth,"),
         ("smtp://h?pipelining=maybe", "the option pipelining is true or false, not 'maybe'"),

@@ -112,6 +112,8 @@ def test_mail_is_read_strictly(line: bytes, code: bytes) -> None:
         ("RCPT TO:<ä@y>".encode(), b"553"),
         (b"RCPT TO:<b@y> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b@y", b"250"),
         (b"RCPT TO:<Postmaster>", b"250"),
+        (b'RCPT TO:<b@[x:"y]>', b"250"),
+        (b'RCPT TO:<b@[x:"y>]>', b"501"),
     ],
 )
 def test_rcpt_is_read_strictly(line: bytes, code: bytes) -> None:
