@@ -1,19 +1,25 @@
 """The demo: a Django site and a Flask app send real mail to an embedded server, and say what became of it.
 
-`make demo` runs it; `make demo SERVE=1` leaves the Django site running, to send mail from and to watch.
+`make demo` runs it; `make demo SERVE=1` leaves both running, to send mail from and to watch.
 """
 
+import logging
 import os
 import signal
 import sys
 from contextlib import suppress
-from wsgiref.simple_server import make_server
+from itertools import chain
 
 import django
+from django.apps import apps
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.serving import make_server
 
 from example_project import embedded, report, witness
-from example_project.shop import shipments
+from example_project.shop import customers, shipments
 from example_project.shop.app import create_app
 from example_project.site import invitations
 
@@ -21,19 +27,28 @@ from example_project.site import invitations
 def send_all() -> list[report.Row]:
     """Let the site and the shop send their batches."""
     django.setup()
+    call_command("migrate", verbosity=0)
+    members = apps.get_model("site", "Member").objects
+    members.bulk_create(members.model(email=guest) for table in invitations.GUESTS for guest in table)
     rows = list(report.rows_of("Django", invitations.send_batch()))
     with create_app().app_context():
+        for reader in chain(*shipments.PARCELS.values()):
+            customers.enrol(reader)
         rows += report.rows_of("Flask", shipments.send_batch())
     return rows
 
 
 def serve() -> None:
-    """Run the Django site until somebody ends it."""
+    """Run the Django site, with the shop below /shop, until somebody ends it."""
     # What ends a process politely ends the embedded server too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with make_server("127.0.0.1", 0, get_wsgi_application()) as server, suppress(KeyboardInterrupt):
-        print(f"\nThe Django site runs at http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)", flush=True)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    both = DispatcherMiddleware(StaticFilesHandler(get_wsgi_application()), {"/shop": create_app()})
+    server = make_server("127.0.0.1", 0, both, threaded=True)
+    with suppress(KeyboardInterrupt):
+        print(f"\nThe Django site runs at http://127.0.0.1:{server.port}/ (Ctrl-C ends it)", flush=True)
         server.serve_forever()
+    server.server_close()
 
 
 def main() -> int:

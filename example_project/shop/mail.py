@@ -9,13 +9,22 @@ from flask import Flask
 from example_project import mailroom
 from mailbridge_flask import Mail, Message, RecipientResult
 
+from . import customers
+
 logger = logging.getLogger("example_project.shop")
 
 mail = Mail()
 
 
-def remember(app: Flask, message: Message, refused: Mapping[str, RecipientResult], **_: Any) -> None:
-    """Note who was refused; a real shop would stop writing to those that are gone for good."""
+def deactivate(app: Flask, refused: Mapping[str, RecipientResult], **_: Any) -> None:
+    """Write no more to those who are gone for good. At RCPT it was about them, not about us or the text."""
     for recipient, result in refused.items():
-        mailroom.refusals.append(mailroom.Refusal("Flask", message.subject, recipient, result.state, str(result.reply)))
+        if result.state == "rejected" and result.phase == "RCPT":
+            customers.deactivate(recipient)
+
+
+def remember(app: Flask, message: Message, refused: Mapping[str, RecipientResult], **_: Any) -> None:
+    """Note who was refused, for the page and the log."""
+    for recipient, result in refused.items():
+        mailroom.note("Flask", message.subject, recipient, result)
         logger.info("%s was %s: %s", recipient, result.state, result.text)

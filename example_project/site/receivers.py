@@ -11,14 +11,21 @@ from example_project import mailroom
 from mailbridge import RecipientResult
 from mailbridge_django.signals import recipients_refused
 
+from .models import Member
+
 logger = logging.getLogger("example_project.site")
 
 
 @receiver(recipients_refused)
+def deactivate(refused: Mapping[str, RecipientResult], **_: Any) -> None:
+    """Write no more to those who are gone for good. At RCPT it was about them, not about us or the text."""
+    gone = [who for who, result in refused.items() if result.state == "rejected" and result.phase == "RCPT"]
+    Member.objects.filter(email__in=gone).update(active=False)
+
+
+@receiver(recipients_refused)
 def remember(message: EmailMessage, refused: Mapping[str, RecipientResult], **_: Any) -> None:
-    """Note who was refused; a real site would stop writing to those that are gone for good."""
+    """Note who was refused, for the page and the log."""
     for recipient, result in refused.items():
-        mailroom.refusals.append(
-            mailroom.Refusal("Django", str(message.subject), recipient, result.state, str(result.reply))
-        )
+        mailroom.note("Django", str(message.subject), recipient, result)
         logger.info("%s was %s: %s", recipient, result.state, result.text)

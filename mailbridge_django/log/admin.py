@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import Any
-
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
-from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 
-from mailbridge import State
-
-from . import chart
+from . import counts
 from .models import Delivery
 
 PERIODS = (30, 7, 90)
-DOMAINS = 10
-
-_STATES = {str(state): Count("pk", filter=Q(state=str(state))) for state in State}
 
 
 @admin.register(Delivery)
@@ -55,36 +44,14 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
             raise PermissionDenied
         asked = request.GET.get("days", "")
         days = next((period for period in PERIODS if str(period) == asked), PERIODS[0])
-        today, start = _period(days)
-        rows = self.get_queryset(request).filter(when__gte=start)
+        rows = self.get_queryset(request)
         context = {
             **self.admin_site.each_context(request),
             "title": "Chart of deliveries",
             "opts": self.opts,
             "days": days,
             "periods": sorted(PERIODS),
-            "states": chart.LEGEND,
-            "width": chart.WIDTH,
-            "by_day": chart.bars(chart.every_day(_per_day(rows), today, days)),
-            "by_domain": chart.bars(_per_domain(rows)),
+            "by_day": counts.per_day(rows, days),
+            "by_domain": counts.per_domain(counts.recent(rows, days)),
         }
         return TemplateResponse(request, "admin/mailbridge_log/delivery/chart.html", context)
-
-
-def _period(days: int) -> tuple[datetime.date, datetime.datetime]:
-    """Today, and the first moment of a period that ends with it, in the site's time zone if it has one."""
-    now = timezone.now()
-    today = (timezone.localtime(now) if timezone.is_aware(now) else now).date()
-    start = datetime.datetime.combine(today - datetime.timedelta(days=days - 1), datetime.time.min)
-    return today, timezone.make_aware(start) if timezone.is_aware(now) else start
-
-
-def _per_day(rows: QuerySet[Delivery]) -> dict[datetime.date, chart.Counts]:
-    found: Any = rows.order_by().annotate(day=TruncDate("when")).values("day").annotate(**_STATES)
-    return {row["day"]: row for row in found}
-
-
-def _per_domain(rows: QuerySet[Delivery]) -> list[tuple[object, chart.Counts]]:
-    """The domains with the most recipients."""
-    found: Any = rows.order_by().values("domain").annotate(total=Count("pk"), **_STATES).order_by("-total", "domain")
-    return [(row["domain"] or "(none)", row) for row in found[:DOMAINS]]

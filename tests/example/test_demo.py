@@ -1,16 +1,8 @@
 """`make demo`, as a person runs it."""
 
-import http.cookiejar
 import os
 import re
 import subprocess
-import sys
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from html import unescape
-from pathlib import Path
 
 import pytest
 
@@ -18,8 +10,7 @@ from example_project import report
 from example_project.witness import Witness
 from mailbridge.testing import Inbox
 
-ROOT = Path(__file__).parents[2]
-DEMO = [sys.executable, "-m", "example_project.demo"]
+from .serving import DEMO, ROOT
 
 GONE = ("gone@example.org", "rejected", "550 5.1.1 no such user")
 FULL = ("full@example.org", "deferred", "451 4.2.0 mailbox full, try again later")
@@ -82,45 +73,3 @@ def test_what_is_not_as_expected_is_said() -> None:
         ["the", "log", "should"],
         ["8", "recipients", "should"],
     ]
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The address of the site that `SERVE=1` leaves running."""
-    environment = {**os.environ, "SERVE": "1"}
-    process = subprocess.Popen(
-        DEMO, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            found = (re.search(r"http://127\.0\.0\.1:\d+/", line) for line in process.stdout)
-            yield next(filter(None, found))[0]
-        finally:
-            process.terminate()
-            status = process.wait(10)
-    assert status == 0
-
-
-def cells(page: str) -> list[list[str]]:
-    """What stands in the rows of a page's tables, without their headings."""
-    rows = (re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL))
-    return [[unescape(cell) for cell in row] for row in rows if row]
-
-
-def test_the_site_sends_and_shows_the_refusal() -> None:
-    """With SERVE=1 a form sends a mail, and page and inbox show who got it and who was refused, and why."""
-    with served() as url:
-        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-        page = browser.open(url, timeout=5).read().decode()
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
-        assert token is not None
-        form = {"to": f"zoe@example.org\n{GONE[0]}", "subject": "From the form", "body": "Hello!"}
-        data = urllib.parse.urlencode({**form, "csrfmiddlewaretoken": token[1]}).encode()
-        answer = browser.open(url, data, timeout=5).read().decode()
-        inbox = browser.open(f"{url}inbox/", timeout=5).read().decode()
-
-    assert [row[:2] for row in cells(answer)] == [["zoe@example.org", "accepted"], [GONE[0], "rejected"]]
-    assert "no such user" in cells(answer)[1][2]
-    assert ["Django", *GONE, "From the form"] in cells(inbox)
-    assert ["zoe@example.org", "From the form"] in [row[1:] for row in cells(inbox)]

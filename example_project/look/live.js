@@ -1,0 +1,18 @@
+// What has `data-live` is asked for anew once a second and replaced where it changed: details that are open stay so.
+// Without scripts a reload does the same.
+const box = document.createElement("template");
+const asShown = (text) => ((box.innerHTML = text), box.innerHTML.trim());
+
+for (const part of document.querySelectorAll("[data-live]")) {
+  let shown = part.innerHTML.trim();
+  const ask = async () => {
+    try {
+      const answer = document.hidden ? null : await fetch(part.dataset.live);
+      const text = answer?.ok ? asShown(await answer.text()) : shown;
+      if (text !== shown) part.innerHTML = shown = text;
+    } finally {
+      setTimeout(ask, 1000);
+    }
+  };
+  ask();
+}
