@@ -9,6 +9,8 @@ from contextlib import suppress
 from mailbridge.testing.actions import Action, End, Then, Write
 from mailbridge.testing.wire import CHUNK, Wire
 
+# Seconds that last words wait for what is being said: a client that reads nothing holds them up no longer.
+PATIENCE = 5.0
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -41,6 +43,8 @@ class Served(threading.Thread):
         self._changed = changed
         self._stopping = stopping
         self._failed = failed
+        # What was decided first is performed first: a 421 of another thread's stands behind the replies before it.
+        self._turn = threading.Lock()
 
     def run(self) -> None:
         """Serve until the client is gone."""
@@ -52,22 +56,32 @@ class Served(threading.Thread):
 
     def _serve(self) -> str:
         try:
-            self._perform(self._decide(lambda: self._wire.open(implicit=self._implicit)))
+            self._act(lambda: self._wire.open(implicit=self._implicit))
             while data := self._client.recv(CHUNK):
-                self._perform(self._decide(lambda: self._wire.receive(data)))
+                self._act(lambda: self._wire.receive(data))
         except OSError:
             return "client reset"
         return "client closed"
 
     def interrupt(self, data: bytes, then: Then) -> None:
-        """From another thread: say `data` and end the connection."""
-        with suppress(OSError):
-            self._perform(self._decide(lambda: self._wire.say(data, then)))
+        """From another thread: say `data` behind what is being said now, and end the connection; or cut it at once."""
+        in_order = bool(data) or then is Then.CLOSE
+        waits = in_order and self._turn.acquire(timeout=PATIENCE)
+        try:
+            with suppress(OSError):
+                self._perform(self._decide(lambda: self._wire.say(data, then)))
+        finally:
+            if waits:
+                self._turn.release()
 
     def stop(self) -> None:
         """From another thread: wake this one for its end."""
         with suppress(OSError):
             self._client.shutdown(socket.SHUT_RDWR)
+
+    def _act(self, step: Callable[[], list[Action]]) -> None:
+        with self._turn:
+            self._perform(self._decide(step))
 
     def _decide(self, step: Callable[[], list[Action]]) -> list[Action]:
         with self._changed:

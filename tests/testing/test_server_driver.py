@@ -225,6 +225,15 @@ def test_hang_up(server: ScriptedServer, how: Then) -> None:
         assert server.connections[0].ended == how.value
 
 
+def test_last_words_stand_behind_what_is_being_said(server: ScriptedServer) -> None:
+    """A 421 in front of a reply that was given would say that what it answers was never taken up."""
+    server.drip(0.005)
+    with socket.create_connection((server.host, server.port), timeout=5) as client:
+        begun = client.recv(1)
+        server.hang_up(Then.CLOSE, b"421 idle\r\n")
+        assert begun + read_to_end(client) == GREETING + b"421 idle\r\n"
+
+
 def test_hang_up_under_tls() -> None:
     """The last words are encrypted, and a close_notify follows."""
     with ScriptedServer(tls="implicit") as server:
