@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHON
 
-.PHONY: demo test lint matrix servers fuzz bench clean
+.PHONY: demo test lint matrix servers fuzz soak bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## a Django site and a Flask app send real mail; SERVE=1 leaves the site running
@@ -28,6 +28,9 @@ servers: $(VENV)/.dev ## against Postfix, Dovecot, aiosmtpd and smtp-server, whi
 
 fuzz: $(VENV)/.fuzz ## every parser for a minute, guided by coverage; SECONDS=10 is a quick look
 	@scripts/fuzz $(or $(SECONDS),60)
+
+soak: $(VENV)/.dev ## ten minutes of load, every receipt compared with the server's record; MINUTES=1 is a shorter look
+	@MINUTES="$(MINUTES)" $(BIN)/python -m tests.soak
 
 bench: $(VENV)/.bench ## us beside the others, one table; QUICK=1 is a rough look
 	@QUICK="$(QUICK)" $(BIN)/python -m benchmarks
