@@ -82,41 +82,20 @@ class Content:
         return self.body() if self.canonical else canonical(self.body())
 
     def pieces(self) -> Iterator[Octets]:
-        """The octets in order, in pieces of one or two CHUNKs, none empty; only the last one is smaller.
+        """The octets in order, none of the pieces empty.
 
         Raises:
             SMTPInputError: They are not as many as they were: somebody writes to the file.
         """
         left = self.size
-        for piece in _gathered(chain((self.header,), self.canonical_body())):
+        for piece in chain((self.header,), self.canonical_body()):
             left -= len(piece)
             if left < 0:
                 break
-            yield piece
+            if piece:
+                yield piece
         if left:
             raise SMTPInputError("the content changed while it was sent", phase=Phase.CONTENT)
-
-
-def _gathered(pieces: Iterable[Octets]) -> Iterator[Octets]:
-    """Join small pieces with what follows them: each leaves with a reply of its own where it is a BDAT chunk."""
-    held: list[Octets] = []
-    size = 0
-    for piece in pieces:
-        if held and size + len(piece) > 2 * CHUNK:
-            yield _joined(held)
-            held, size = [], 0
-        if piece:
-            held.append(piece)
-            size += len(piece)
-        if size >= CHUNK:
-            yield _joined(held)
-            held, size = [], 0
-    if held:
-        yield _joined(held)
-
-
-def _joined(held: list[Octets]) -> Octets:
-    return held[0] if len(held) == 1 else b"".join(held)
 
 
 def of_octets(data: bytes | bytearray | memoryview) -> tuple[bytes, Pieces]:

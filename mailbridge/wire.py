@@ -158,6 +158,18 @@ def read_pieces(file: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
         yield piece
 
 
+def cut(pieces: Iterable[Octets], every: int) -> Iterator[Octets]:
+    """Divide pieces that reach over the end of each so many octets."""
+    left = every
+    for whole in pieces:
+        piece = whole
+        while len(piece) > left:
+            yield piece[:left]
+            piece, left = piece[left:], every
+        yield piece
+        left = left - len(piece) or every
+
+
 class DotStuffer:
     """Hides the dots that begin a line (RFC 5321 section 4.5.2), whatever the borders of the pieces."""
 
@@ -205,26 +217,24 @@ class SendBuffer:
 
     def view(self) -> memoryview:
         """What to write next: small pieces in one segment, since one flight is one write."""
-        if len(self._pieces) > 1:
+        if len(self._pieces) > 1 and not self._offset and len(self._pieces[0]) < SEGMENT:
             self._join()
         return memoryview(self._pieces[0])[self._offset :] if self._pieces else memoryview(b"")
 
     def _join(self) -> None:
+        """Make one segment of what is there, or of its beginning: of a large piece only what fills it up."""
         if len(self) <= SEGMENT:
-            octets = b"".join(self._pieces)[self._offset :]
-            self._pieces.clear()
-            self._pieces.append(octets)
-            self._offset = 0
+            self._pieces = deque([b"".join(self._pieces)])
             return
         taken: list[Octets] = []
-        size = -self._offset
-        while self._pieces and (not taken or size + len(self._pieces[0]) <= SEGMENT):
-            taken.append(self._pieces.popleft())
-            size += len(taken[-1])
-        if len(taken) > 1:
-            taken[0] = taken[0][self._offset :]
-            self._offset = 0
-        self._pieces.appendleft(b"".join(taken) if len(taken) > 1 else taken[0])
+        room = SEGMENT
+        while room:
+            piece = memoryview(self._pieces.popleft())
+            if len(piece) > room:
+                self._pieces.appendleft(piece[room:])
+            taken.append(piece[:room])
+            room -= len(taken[-1])
+        self._pieces.appendleft(b"".join(taken))
 
     def attempting(self, octets: int) -> None:
         """A write of so many octets begins, or (0) ended and none of them left. Until `take` any may be gone."""

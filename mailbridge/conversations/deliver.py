@@ -10,10 +10,13 @@ from ..facts import Phase
 from ..message import Prepared, Recipient
 from ..protocol import SMTPProtocol
 from ..replies import Reply
-from ..wire import CHUNK
+from ..wire import CHUNK, cut
 from .delivery import Delivery, Transaction
 from .fitting import fitted, mail_command, unfit_recipients
 from .needs import Conversation, Need, answered, say, turn
+
+# Octets in one BDAT. Each costs a reply, and whatever refuses it is heard behind its last octet (RFC 3030 section 2).
+LONGEST_BDAT = 2 * 1024 * 1024
 
 
 def deliver(
@@ -135,7 +138,7 @@ def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_fl
     if transaction.accepted:
         for piece in mail.content.pieces():
             smtp.send_content(piece)
-            if mail.content.size > CHUNK:
+            if smtp.pending >= CHUNK:
                 yield Need.ROOM
     elif smtp.lmtp:
         # RFC 2033 section 4.2: one reply for each accepted recipient, which is none, so the dot
@@ -149,15 +152,17 @@ def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_fl
 
 def _chunks(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_flight: bool) -> Conversation[None]:
     """The content in BDAT chunks, each with its reply."""
-    left = mail.content.size
-    for piece in mail.content.pieces():
-        left -= len(piece)
-        command = commands.Bdat(len(piece), last=left == 0)
-        yield from turn(smtp, command)
-        _stop_if_refused(transaction)
-        transaction.content.append(smtp.send(command))
+    left, room = mail.content.size, 0
+    for piece in cut(mail.content.pieces(), LONGEST_BDAT):
+        if not room:
+            room = min(left, LONGEST_BDAT)
+            command = commands.Bdat(room, last=room == left)
+            yield from turn(smtp, command)
+            _stop_if_refused(transaction)
+            transaction.content.append(smtp.send(command))
         smtp.send_content(piece)
-        if left:
+        room, left = room - len(piece), left - len(piece)
+        if smtp.pending >= CHUNK:
             yield Need.ROOM
     # Where a chunk before the last one may be refused, the connection may have to be closed: nothing follows.
     if in_flight and smtp.pipelining and len(transaction.content) == 1:

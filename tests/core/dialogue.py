@@ -11,20 +11,20 @@ from mailbridge.addresses import parse
 from mailbridge.auth import Secret
 from mailbridge.commands import Mail, Rset
 from mailbridge.conversations import Conversation, Delivery, Need, failure, send
+from mailbridge.conversations.deliver import LONGEST_BDAT
 from mailbridge.conversations.session import greet, hello
 from mailbridge.errors import SMTPConnectionReset, SMTPException, SMTPTimeoutError
 from mailbridge.message import MailObject, Prepared, prepare
 from mailbridge.protocol import SMTPProtocol
 from mailbridge.receipts import Receipt
 from mailbridge.sync.connection import drive
-from mailbridge.wire import CHUNK
 
 T = TypeVar("T")
 
 HEADER = b"Message-ID: <1@x>\r\nDate: Sat, 1 Aug 2026 10:00:00 +0000\r\n"
 CONTENT = HEADER + b"\r\nhello\r\n"
-# Content of more than goes out in one piece: its chunks are FIRST and LAST.
-FIRST, LAST = HEADER + b"\r\n" + b"x" * (CHUNK - 2), b"x\r\n"
+# Content of more than one BDAT holds: its chunks are FIRST and LAST.
+FIRST, LAST = (HEADER + b"\r\n").ljust(LONGEST_BDAT, b"x"), b"x\r\n"
 LARGE = FIRST + LAST
 MAIL, DATA, DOT, RSET, QUIT = b"MAIL FROM:<a@x>\r\n", b"DATA\r\n", b".\r\n", b"RSET\r\n", b"QUIT\r\n"
 OK, NO, LATER, GO, BYE = b"250 ok\r\n", b"550 no\r\n", b"450 later\r\n", b"354 go\r\n", b"421 bye\r\n"
@@ -82,7 +82,9 @@ class Server:
         elif self._events:
             self._happen(self._events.popleft())
         else:
-            assert need is Need.ROOM, f"the client waits in vain; it said {self.said!r}, {self.turns[:1]} was expected"
+            assert need is Need.ROOM, (
+                f"the client waits in vain; it said {self.said!r}, {list(self.turns)[:1]} was expected"
+            )
         return None
 
     def done(self) -> bool:

@@ -3,11 +3,13 @@
 import pytest
 
 from mailbridge.conversations import Need
+from mailbridge.conversations.deliver import LONGEST_BDAT
 from mailbridge.errors import SMTPDataError
 from mailbridge.wire import CHUNK
 from tests.core.dialogue import (
     CONTENT,
     FIRST,
+    HEADER,
     LARGE,
     LAST,
     LATER,
@@ -129,8 +131,8 @@ def test_a_refused_chunk_ends_a_message_that_was_split() -> None:
     assert isinstance(done.error, SMTPDataError)
 
 
-def test_room_is_made_between_chunks() -> None:
-    """Each chunk but the last is written before the next is read from its source: memory holds one at a time."""
+def test_room_is_made_between_pieces() -> None:
+    """Each piece is written before the next is read from its source: memory holds one, however long the chunk."""
     done = sent(
         ready("PIPELINING", "CHUNKING"),
         letter(content=LARGE),
@@ -138,7 +140,7 @@ def test_room_is_made_between_chunks() -> None:
         (bdat(FIRST, b"") + bdat(LAST), OK * 2),
     )
 
-    assert done.needs.count(Need.ROOM) == 1
+    assert done.needs.count(Need.ROOM) == (LONGEST_BDAT - 1) // CHUNK
 
 
 @pytest.mark.parametrize("lmtp", [False, True])
@@ -158,19 +160,18 @@ def test_a_refused_chunk_is_the_answer_though_the_last_one_left(last: bytes, lmt
     assert isinstance(done.error, SMTPDataError)
 
 
-def test_no_chunk_is_empty() -> None:
-    """A message without a header of its own and with a large body has no empty chunk in its middle."""
-    from email.message import Message
-
-    message = Message()
-    message.set_payload("x\n" * CHUNK * 2)
-    mail = letter(content=message)  # type: ignore[arg-type]  # the helper's default is octets
-    pieces = list(mail.content.pieces())
-    chunks = [bdat(piece, b" LAST" if piece is pieces[-1] else b"") for piece in pieces]
+@pytest.mark.parametrize(("size", "chunks"), [(CHUNK * 2, 1), (LONGEST_BDAT, 1), (LONGEST_BDAT * 2, 2)])
+def test_the_last_chunk_is_never_empty(size: int, chunks: int) -> None:
+    """Content that fills its chunks to the last octet ends with the last one of these."""
+    content = (HEADER + b"\r\n").ljust(size - 2, b"x") + b"\r\n"
+    parts = [content[start : start + LONGEST_BDAT] for start in range(0, size, LONGEST_BDAT)]
+    said = [bdat(part, b" LAST" if part is parts[-1] else b"") for part in parts]
 
     done = sent(
-        ready("PIPELINING", "CHUNKING"), mail, (MAIL + rcpt("b@y"), OK * 2), (b"".join(chunks), OK * len(chunks))
+        ready("PIPELINING", "CHUNKING"),
+        letter(content=content),
+        (MAIL + rcpt("b@y"), OK * 2),
+        (b"".join(said), OK * chunks),
     )
 
-    assert all(pieces)
     assert done.states == {"b@y": "accepted"}

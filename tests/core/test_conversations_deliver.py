@@ -11,10 +11,8 @@ from tests.core.dialogue import (
     CONTENT,
     DATA,
     DOT,
-    FIRST,
     GO,
     HEADER,
-    LARGE,
     LATER,
     MAIL,
     NO,
@@ -28,6 +26,9 @@ from tests.core.dialogue import (
     sent,
     warm,
 )
+
+# What is written of large content before anybody listens.
+PIECE = HEADER + b"\r\n" + b"x" * (CHUNK - 2)
 
 
 def test_pipelining_puts_the_envelope_and_data_into_one_flight() -> None:
@@ -174,7 +175,7 @@ def test_large_content_is_written_piece_by_piece() -> None:
     """Content beyond one piece makes room between pieces, and its dots are stuffed across their borders."""
     from mailbridge.conversations import Need
 
-    body = (b"\r\n" + b"." * (CHUNK - 2)) + b"\r\n.\r\n"
+    body = (b"\r\n" + b"." * CHUNK * 2) + b"\r\n.\r\n"
     done = sent(
         ready("PIPELINING"),
         letter(content=HEADER + body),
@@ -206,9 +207,9 @@ def test_a_refusal_in_the_middle_of_the_content_is_its_answer() -> None:
 
     done = sent(
         smtp,
-        letter("b@y", content=LARGE),
+        letter("b@y", content=PIECE + b"x\r\n"),
         (MAIL + rcpt("b@y") + DATA, OK * 2 + GO),
-        (FIRST, b"552 5.3.4 too large\r\n"),
+        (PIECE, b"552 5.3.4 too large\r\n"),
     )
 
     assert isinstance(done.error, SMTPDataError)
@@ -220,9 +221,9 @@ def test_anything_else_in_the_middle_of_the_content_is_out_of_step() -> None:
     """A 250 before the dot belongs to nothing that was said (WIRE.md S14)."""
     done = sent(
         ready("PIPELINING"),
-        letter(content=LARGE),
+        letter(content=PIECE + b"x\r\n"),
         (MAIL + rcpt("b@y") + DATA, OK * 2 + GO),
-        (FIRST, OK),
+        (PIECE, OK),
     )
 
     assert isinstance(done.error, SMTPProtocolError)

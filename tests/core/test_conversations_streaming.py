@@ -19,8 +19,11 @@ from tests.core.dialogue import (
     CONTENT,
     DATA,
     DOT,
+    FIRST,
     GO,
     HEADER,
+    LARGE,
+    LAST,
     LATER,
     MAIL,
     NO,
@@ -289,11 +292,9 @@ def test_those_beyond_the_limit_go_behind_what_is_in_flight() -> None:
 
 def test_a_refused_chunk_ends_the_connection_not_the_batch() -> None:
     """RSET in the middle of a message crashes Exim (B3): the next message has a connection of its own."""
-    large = HEADER + b"\r\n" + b"x" * 2 * CHUNK
-    pieces = [bdat(piece, b"") for piece in letter(content=large).content.pieces()]
     smtp = ready("PIPELINING", "CHUNKING")
-    turns = [(MAIL + rcpt("b@y"), OK * 2), (pieces[0], NO)]
+    turns = [(MAIL + rcpt("b@y"), OK * 2), (bdat(FIRST, b"") + bdat(LAST), NO)]
     alive = (ready("PIPELINING", "CHUNKING"), [(MAIL + rcpt("b@y"), OK * 2), (bdat(), OK)])
-    done = Streamed([letter(content=large), letter()], (smtp, turns), alive)
+    done = Streamed([letter(content=LARGE), letter()], (smtp, turns), alive)
     assert done.states == ["rejected", "accepted"]
     assert smtp.state.name == "CLOSED"

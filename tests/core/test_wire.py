@@ -3,6 +3,7 @@
 import io
 import re
 import tracemalloc
+from itertools import accumulate
 
 import pytest
 from hypothesis import example, given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from mailbridge import wire
 from mailbridge.errors import SMTPProtocolError
 from mailbridge.replies import Reply
-from mailbridge.wire import DotStuffer, Measure, ReplyBuffer, canonical, read_pieces
+from mailbridge.wire import DotStuffer, Measure, ReplyBuffer, canonical, cut, read_pieces
 from tests.core.given import every_cut, pieces, raised
 
 CUTS = st.lists(st.integers(0, 200), max_size=8)
@@ -64,7 +65,7 @@ def test_replies_come_whole_however_they_are_cut(replies: list[Reply], cuts: lis
 def test_a_stream_reads_the_same_cut_at_every_byte(stream: bytes) -> None:
     """Where the network cuts changes nothing, in good streams and in bad ones."""
     whole = read([stream])
-    cuts = every_cut(stream) if len(stream) < 200 else (pieces(stream, [cut]) for cut in (-9, -10, -11, -12, -13))
+    cuts = every_cut(stream) if len(stream) < 200 else (pieces(stream, [at]) for at in (-9, -10, -11, -12, -13))
     cuts = [*cuts, [stream[n : n + 1] for n in range(len(stream))]]
 
     assert all(read(segments) == whole for segments in cuts)
@@ -208,6 +209,16 @@ def test_dots_are_stuffed_a_byte_at_a_time(data: bytes) -> None:
 def test_nothing_is_content_too() -> None:
     """Empty content is the dot alone."""
     assert sent([]) == sent([b""]) == b".\r\n"
+
+
+@given(st.lists(st.binary(max_size=20)), st.integers(1, 10))
+def test_pieces_are_cut_at_each_border(octets: list[bytes], every: int) -> None:
+    """No piece reaches over the end of a chunk, and nothing is lost or added."""
+    found = list(cut(octets, every))
+
+    assert b"".join(found) == b"".join(octets)
+    ends = set(accumulate(map(len, found)))
+    assert set(range(every, len(b"".join(octets)) + 1, every)) <= ends
 
 
 def test_a_file_is_read_in_pieces() -> None:
