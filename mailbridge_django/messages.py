@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import email.policy
+from collections.abc import Iterable
 from dataclasses import replace
 from email.message import Message
 from typing import Any
@@ -24,6 +25,8 @@ from mailbridge import (
     parse_address,
     with_a_labels,
 )
+from mailbridge.addresses import MAILBOX_TEXT, parse_list
+from mailbridge.header import ADDRESS_FIELDS
 
 # The attributes that Django writes addresses from.
 _ADDRESSES = ("from_email", "to", "cc", "reply_to")
@@ -46,7 +49,29 @@ def mail_object(message: EmailMessage) -> MailObject | None:
         return None
     if not sender.strip():
         raise SMTPInputError('from_email is empty; "<>" is the null sender')
+    _check_addresses(message, sender, recipients)
     return MailObject(_rendered(message), sender, recipients)
+
+
+def _check_addresses(message: EmailMessage, sender: str, recipients: list[str]) -> None:
+    """Read the addresses before Django does.
+
+    The standard parser, which Django renders a header by, needs seconds for some ten thousand characters of
+    nonsense, as a web form may hold them, and stumbles over others (WIRE.md S11).
+
+    Raises:
+        SMTPInputError: One is none.
+    """
+    _check_envelope(sender, recipients)
+    others = [value for name, value in message.extra_headers.items() if name.lower() in ADDRESS_FIELDS]
+    for value in (*_as_list(message.reply_to), *others):
+        if len(text := force_str(value)) > MAILBOX_TEXT:
+            parse_list(text)
+
+
+def _check_envelope(sender: str | None, recipients: Iterable[str]) -> None:
+    for address in (*filter(None, [sender and sender.replace("<>", "")]), *recipients):
+        parse_address(address)
 
 
 def staged(mail: MailObject, staging: Staging) -> tuple[MailObject, Staged]:
@@ -65,8 +90,7 @@ def frozen(mail: MailObject) -> MailObject:
     Raises:
         SMTPInputError: An address is none.
     """
-    for address in (*filter(None, [mail.sender and mail.sender.replace("<>", "")]), *(mail.recipients or ())):
-        parse_address(address)
+    _check_envelope(mail.sender, mail.recipients or ())
     return replace(mail, content=copy.deepcopy(mail.content))
 
 

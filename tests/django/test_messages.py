@@ -1,6 +1,7 @@
 """What goes onto the wire for Django's messages: envelope, content, and what never gets so far."""
 
 import email.policy
+import time
 from email.message import EmailMessage
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core import mail
 from django.core.management import call_command
 from django.utils.functional import lazystr
 
+from mailbridge import SMTPInputError
 from mailbridge.testing import Inbox, ScriptedServer
 
 from .conftest import Site, mails
@@ -175,6 +177,28 @@ def test_a_message_that_cannot_be_sent(
     assert not any(b"bob@" in line for line in server.lines)
     assert bad.mailbridge_receipt.not_sent
     assert [name for name, _ in heard] == ["message_failed", "message_sent"]
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 50_000, '"' * 50_000, "\\" * 50_000, "ann@[example.com"], ids=["(", "quote", "backslash", "["]
+)
+@pytest.mark.parametrize("field", ["from_email", "to", "cc", "bcc", "reply_to", "Reply-To"])
+def test_an_address_that_the_standard_parser_cannot_bear(
+    text: str, field: str, site: Site, server: ScriptedServer
+) -> None:
+    """It is refused before Django renders it, at once, and as an error of ours (WIRE.md S11)."""
+    [message] = mails("bob@example.org")
+    if field == "Reply-To":
+        message.extra_headers[field] = text.ljust(1_001, "[")
+    elif field == "reply_to":
+        message.reply_to = [text.ljust(1_001, "[")]
+    else:
+        spoil(message, **{field: text if field == "from_email" else [text]})
+    begun = time.thread_time()
+    with pytest.raises(SMTPInputError):
+        site.backend().send_messages([message])
+    assert time.thread_time() - begun < 0.05
+    assert server.connections == []
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, FileNotFoundError, StopIteration])
