@@ -50,7 +50,7 @@ class Batch(Iterator[Receipt]):
         self._lanes = self._supply.lanes
         self._broken: SMTPException | None = None
         self._thread, self._turning = threading.get_ident(), False
-        lender.guests.add(self)
+        lender.invite(self)
         self._started = self._closed = False
 
     def __iter__(self) -> Self:

@@ -77,6 +77,12 @@ class Lender(Lending[Channel]):
         channel_of(lease).notes[:0] = notes
         return lease
 
+    def invite(self, guest: Guest) -> None:
+        """Ask somebody to make room where the caller waits; it is forgotten when nobody has it any more."""
+        # Critical section: a set that grows while another thread walks through it ends that walk.
+        with self._lock:
+            self._guests.add(guest)
+
     def drain(self, timeout: float) -> bool:
         """Take no more messages, wait for those under way, and close.
 
@@ -128,7 +134,7 @@ class Lender(Lending[Channel]):
 
     def _begin(self) -> None:
         super()._begin()
-        self.guests = WeakSet[Guest]()
+        self._guests = WeakSet[Guest]()
 
     @staticmethod
     def _bell() -> threading.Event:
@@ -142,7 +148,9 @@ class Lender(Lending[Channel]):
             return
         woken = threading.Event()
         claim.wake = woken.set
-        for guest in list(self.guests):
+        with self._lock:
+            guests = list(self._guests)
+        for guest in guests:
             guest.make_room()
         while (seconds := self._due(claim, deadline, why)) is not None:
             woken.wait(seconds)
