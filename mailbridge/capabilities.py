@@ -30,19 +30,25 @@ class Capabilities:
         extensions: Keyword in upper case → its parameters.
         pipelining: RFC 2920: commands may be sent without waiting for each reply.
         chunking: RFC 3030: BDAT may be used instead of DATA.
+        size: RFC 1870 section 4: the largest message in octets; no number or 0 means no limit known (None).
     """
 
     name: str = ""
     esmtp: bool = False
     extensions: Mapping[str, str] = field(default_factory=dict)
-    # Every command asks for them.
+    # Every message asks for them.
     pipelining: bool = field(init=False, repr=False, compare=False)
     chunking: bool = field(init=False, repr=False, compare=False)
+    size: int | None = field(init=False, repr=False, compare=False)
+    _limits: Mapping[str, int | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        limits = (item.partition("=") for item in self.extensions.get("LIMITS", "").split())
         object.__setattr__(self, "extensions", MappingProxyType(dict(self.extensions)))
         object.__setattr__(self, "pipelining", "PIPELINING" in self.extensions)
         object.__setattr__(self, "chunking", "CHUNKING" in self.extensions)
+        object.__setattr__(self, "size", _number(self.extensions.get("SIZE", "")) or None)
+        object.__setattr__(self, "_limits", {key.upper(): _number(value) or None for key, _, value in limits})
 
     @classmethod
     def parse(cls, reply: Reply) -> Self:
@@ -63,19 +69,10 @@ class Capabilities:
         return type(self), (self.name, self.esmtp, dict(self.extensions))
 
     @property
-    def size(self) -> int | None:
-        """RFC 1870 section 4: the largest message in octets; no number or 0 means no limit known."""
-        return _number(self.extensions.get("SIZE", "")) or None
-
-    @property
     def mechanisms(self) -> tuple[str, ...]:
         """RFC 4954 section 3: the SASL mechanisms, in the server's order, in upper case."""
         return tuple(dict.fromkeys(self.extensions.get("AUTH", "").upper().replace("=", " ").split()))
 
     def limit(self, name: str) -> int | None:
         """A limit of RFC 9422: MAILMAX, RCPTMAX or RCPTDOMAINMAX; None where not announced."""
-        for item in self.extensions.get("LIMITS", "").split():
-            key, _, value = item.partition("=")
-            if key.upper() == name:
-                return _number(value) or None
-        return None
+        return self._limits.get(name)

@@ -94,10 +94,6 @@ class Command:
     def _words(self) -> Iterable[bytes]:
         return (self.keyword,)
 
-    def hushed(self, reply: Reply) -> Reply:
-        """A reply to this command, without the secret should the server repeat it (WIRE.md S16)."""
-        return reply
-
     def serialize(self) -> bytes:
         """The command as one line with its CRLF.
 
@@ -196,6 +192,7 @@ class Auth(Command):
             yield self.initial
 
     def hushed(self, reply: Reply) -> Reply:
+        """A reply to this command, without the secret should the server repeat it (WIRE.md S16)."""
         return _hushed(reply, self.initial or b"")
 
     @property
@@ -215,6 +212,7 @@ class AuthResponse(Command):
     response: bytes = field(repr=False)
 
     def hushed(self, reply: Reply) -> Reply:
+        """As for AUTH."""
         return _hushed(reply, self.response)
 
     def _words(self) -> tuple[bytes]:

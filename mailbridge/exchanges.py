@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from .commands import Command
 from .replies import Reply
+
+# The end of what is not queued yet: nothing that leaves comes near it.
+UNSAID = sys.maxsize
 
 
 class Exchange:
@@ -13,16 +18,16 @@ class Exchange:
         command: What was said.
         replies: One reply; over LMTP the content gets one for each accepted recipient.
         due: How many replies it still waits for.
-        end: The offset in the outgoing stream behind its last octet; None while that is not queued.
+        end: The offset in the outgoing stream behind its last octet, UNSAID while that is not queued.
     """
 
     __slots__ = ("command", "due", "end", "replies")
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, end: int = UNSAID) -> None:
         self.command = command
         self.replies: list[Reply] = []
         self.due = 1
-        self.end: int | None = None
+        self.end = end
 
     @property
     def reply(self) -> Reply | None:

@@ -9,32 +9,31 @@ from __future__ import annotations
 from collections import deque
 
 from . import commands
-from .addresses import Address
 from .capabilities import Capabilities
 from .commands import Command
 from .errors import SMTPException, SMTPProtocolError, SMTPSecurityError, SMTPServerDisconnected
-from .exchanges import Exchange
+from .exchanges import UNSAID, Exchange
 from .facts import Phase
 from .replies import Reply
+from .standing import Standing
 from .states import ALLOWED, LEADS_TO, State
 from .transcript import Transcript
 from .wire import DotStuffer, Octets, ReplyBuffer, SendBuffer
 
 # RFC 2920 section 3.1: what is unanswered must be bounded, or two full TCP windows wait for each other.
 OUTSTANDING = 128
-SENDERS = 64  # that this connection is known to take, for the one-flight rule
 # Exim hangs up at the 11th RSET on a connection that did not follow an accepted message (smtp_accept_max_nonmail).
 RESETS = 8
 
+# Whose replies may repeat a secret. A tuple: to make a union of types takes longer than the check.
+_SECRETIVE = (commands.Auth, commands.AuthResponse)
 
-class SMTPProtocol:
-    """One connection's side of the dialogue.
+
+class SMTPProtocol(Standing):
+    """One connection's side of the dialogue, and where the session stands.
 
     Attributes:
-        state: What may be said is `ALLOWED[state]`.
-        capabilities: What the server announced last; empty after STARTTLS (RFC 3207 section 4.2).
         secure: TLS protects the connection.
-        authenticated: The server took the credentials.
         dismissal: The reply with which the server ended the session: a 421, or a refusal of what it had not got yet.
         transcript: The redacted record of what was said.
     """
@@ -48,25 +47,17 @@ class SMTPProtocol:
         overlap: bool = False,
         max_mails: int | None = None,
     ) -> None:
-        self.state = State.GREETING
-        self.lmtp = lmtp
-        self.capabilities = Capabilities()
+        super().__init__(lmtp=lmtp, pipelining=pipelining, chunking=chunking, overlap=overlap, max_mails=max_mails)
         self.secure = False
-        self.authenticated = False
         self.dismissal: Reply | None = None
         self.transcript = Transcript()
-        self.greeting = Exchange(commands.Greeting())
-        self.greeting.end = 0
+        self.greeting = Exchange(commands.Greeting(), 0)
         self.replies_read = 0
-        self._may_pipeline, self._may_chunk, self._may_overlap = pipelining, chunking, overlap
-        self._max_mails = max_mails
         self._outstanding: deque[Exchange] = deque([self.greeting])
         self._dismissed_at: Phase | None = None
         self._behind_dismissal: tuple[Exchange, ...] = ()
         self._ended_cleanly = False
-        self._open, self._between = False, State.NEW
-        self._accepted = self._mails = self._resets = self._chunk = 0
-        self._senders: set[Address | None] = set()
+        self._mails = self._chunk = 0
         self._replies = ReplyBuffer()
         self._stuffer = DotStuffer()
         self._content_of: Exchange | None = None
@@ -74,21 +65,6 @@ class SMTPProtocol:
         self._out = SendBuffer()
 
     # What can be asked of it.
-
-    @property
-    def pipelining(self) -> bool:
-        """Several commands may be under way (RFC 2920)."""
-        return self._may_pipeline and self.capabilities.pipelining
-
-    @property
-    def chunking(self) -> bool:
-        """BDAT may be used (RFC 3030)."""
-        return self._may_chunk and self.capabilities.chunking
-
-    @property
-    def overlap(self) -> bool:
-        """The next group may follow the content before its reply (RFC 2920 section 3.1; SERVERS.md P1)."""
-        return self.pipelining and self._may_overlap
 
     @property
     def busy(self) -> bool:
@@ -123,8 +99,7 @@ class SMTPProtocol:
     @property
     def full(self) -> bool:
         """No further transaction here: the server's limit (RFC 9422 section 3.1), the caller's, or too many RSETs."""
-        limits = (self.capabilities.limit("MAILMAX"), self._max_mails)
-        return self._resets >= RESETS or any(limit is not None and self._mails >= limit for limit in limits)
+        return self._mails >= self._most_mails or self._resets >= RESETS
 
     @property
     def phase(self) -> Phase | None:
@@ -138,29 +113,23 @@ class SMTPProtocol:
         """The next reply is the one to the content, which takes servers longest."""
         return bool(self._outstanding) and self._at_stake(self._outstanding[0])
 
-    def has_accepted(self, sender: Address | None) -> bool:
-        """This sender was accepted on this connection before."""
-        return sender in self._senders
-
     def offered(self, exchange: Exchange) -> bool:
         """The last octet was offered to the socket: the server may have all of it."""
-        return exchange.end is not None and self._out.offered(exchange.end)
+        return exchange.end <= self._out.offered
 
     def unprocessed(self, exchange: Exchange) -> bool:
         """It stood behind a 421 after which the stream ended cleanly, so the server never took it up."""
         return self._ended_cleanly and exchange in self._behind_dismissal
 
-    def free_for(self, command: Command) -> bool:
-        """The rules of pipelining let this command follow what is under way."""
+    @property
+    def free(self) -> bool:
+        """The rules of pipelining let a command follow what is under way."""
         if not self._outstanding:
             return True
-        if not self.pipelining or not self._may_follow(self._outstanding[-1].command):
-            return False
-        return len(self._outstanding) < OUTSTANDING
-
-    def _may_follow(self, last: Command) -> bool:
+        last = self._outstanding[-1].command
         # RFC 2920 section 3.1: a command that ends a group is the last one before its reply.
-        return not last.ends_group or (self._may_overlap and isinstance(last, commands.EndOfData))
+        may_follow = not last.ends_group or (self._may_overlap and type(last) is commands.EndOfData)
+        return self.pipelining and may_follow and len(self._outstanding) < OUTSTANDING
 
     # What a conversation says.
 
@@ -172,31 +141,34 @@ class SMTPProtocol:
             SMTPServerDisconnected: The connection is over.
             SMTPInputError: See `commands.line`; nothing was queued.
         """
-        if self.state is State.CLOSED or self.dismissal:
-            raise self.ending(command.phase)
         kind = type(command)
-        if kind not in ALLOWED.get(self.state, ()) or self._chunk or not self.free_for(command):
-            raise RuntimeError(f"{kind.__name__} may not be sent in state {self.state.name}")
-        exchange = Exchange(command)
+        if kind not in ALLOWED[self.state] or self._chunk or (self._outstanding and not self.free):
+            raise self._out_of_turn(command)
+        octets = command.serialize()
         if kind is commands.EndOfData:
             self._out.append(self._stuffer.end())
-        octets = command.serialize()
-        self._out.append(octets)
-        exchange.end = self._out.queued
+        exchange = Exchange(command, self._out.append(octets))
         self._outstanding.append(exchange)
         self.transcript.sent(command, octets)
-        self.state = LEADS_TO.get(kind, self.state)
-        self._mails += kind is commands.Mail
-        if isinstance(command, commands.Bdat):
+        if kind in LEADS_TO:
+            self.state = LEADS_TO[kind]
+        if kind is commands.Mail:
+            self._mails += 1
+        elif isinstance(command, commands.Bdat):
             self._begin_chunk(command, exchange)
         return exchange
+
+    def _out_of_turn(self, command: Command) -> Exception:
+        if self.state is State.CLOSED or self.dismissal:
+            return self.ending(command.phase)
+        return RuntimeError(f"{type(command).__name__} may not be sent in state {self.state.name}")
 
     def _begin_chunk(self, command: commands.Bdat, exchange: Exchange) -> None:
         self._content_of = exchange
         if command.last:
             self.state = State.READY
         if command.size:
-            self._chunk, self._chunk_of, exchange.end = command.size, exchange, None
+            self._chunk, self._chunk_of, exchange.end = command.size, exchange, UNSAID
 
     def send_content(self, octets: Octets) -> None:
         """Queue canonical content: behind a 354 with its dots stuffed, behind BDAT as it is.
@@ -209,10 +181,10 @@ class SMTPProtocol:
         if self.state is State.CONTENT:
             self._out.append(self._stuffer.feed(octets))
         elif self._chunk_of and len(octets) <= self._chunk:
-            self._out.append(octets)
+            end = self._out.append(octets)
             self._chunk -= len(octets)
             if not self._chunk:
-                self._chunk_of.end, self._chunk_of = self._out.queued, None
+                self._chunk_of.end, self._chunk_of = end, None
         else:
             raise RuntimeError("no content, or less of it, is due now")
         self.transcript.content(len(octets))
@@ -247,15 +219,12 @@ class SMTPProtocol:
                 raise SMTPSecurityError("the server speaks TLS at once on this port", advice="Use implicit TLS (smtps)")
             while reply := self._replies.next():
                 self._answered(reply)
-            self._check_behind_starttls()
+            # CVE-2011-0411 and its many heirs: what stands behind the 220 was sent in clear, by anybody.
+            if self.state is State.TLS and self._replies:
+                raise SMTPSecurityError("octets behind the reply to STARTTLS: somebody injects", phase=Phase.STARTTLS)
         except SMTPException:
             self.connection_lost()
             raise
-
-    def _check_behind_starttls(self) -> None:
-        # CVE-2011-0411 and its many heirs: what stands behind the 220 was sent in clear, by anybody.
-        if self.state is State.TLS and self._replies:
-            raise SMTPSecurityError("octets behind the reply to STARTTLS: somebody injects", phase=Phase.STARTTLS)
 
     def tls_established(self) -> None:
         """The handshake is done."""
@@ -263,7 +232,7 @@ class SMTPProtocol:
         self.transcript.note("TLS established")
         if self.state is State.TLS:
             # RFC 3207 section 4.2: forget all that was learned in plain text.
-            self.capabilities = Capabilities()
+            self._announced(Capabilities())
             self.state = self._between = State.NEW
 
     def _end_of_stream(self) -> None:
@@ -275,6 +244,15 @@ class SMTPProtocol:
         """The stream broke, a deadline passed, or the client gives up."""
         self._ended_cleanly = False
         self.state = State.CLOSED
+
+    def expect_more(self) -> None:
+        """Somebody waits for a reply.
+
+        Raises:
+            SMTPServerDisconnected: That is in vain.
+        """
+        if self.state >= State.CLOSING and self.over:
+            raise self.ending()
 
     def ending(self, step: Phase | None = None) -> SMTPException:
         """The error that says why nothing more will come, or why this next step cannot be taken."""
@@ -296,26 +274,32 @@ class SMTPProtocol:
             self._unsolicited(reply)
             return
         exchange = self._outstanding[0]
-        early = not self.offered(exchange)
-        if early and not reply.refused:
-            raise SMTPProtocolError(f"a reply to what was not said yet: {reply}")
-        if not exchange.replies:
-            exchange.due = self._replies_due(exchange.command)
-        hushed = exchange.command.hushed(reply) if reply.refused else reply
-        hidden = hushed is not reply or (exchange.command.secret and reply.intermediate)
-        self.transcript.received(reply, secret=hidden)
-        reply = hushed
-        self._check(exchange.command, reply)
+        command, refused, early = exchange.command, reply.code >= 400, exchange.end > self._out.offered
+        if self.lmtp and command.commits and not exchange.replies:
+            # RFC 2033 section 4.2: LMTP answers the content once for each accepted recipient.
+            exchange.due = max(self._accepted, 1)
+        if isinstance(command, _SECRETIVE):
+            reply = self._hushed(command, reply)
+        else:
+            self.transcript.received(reply)
+        if not refused:
+            self._check(command, reply, early=early)
         exchange.replies.append(reply)
         exchange.due -= 1
         if exchange.due == 0:
             self._outstanding.popleft()
-        self._learn(exchange, reply)
-        self._settle(exchange, reply)
         # Behind a refused RSET what follows would join the old transaction; Exim closes there.
-        joined = isinstance(exchange.command, commands.Rset) and self._open and reply.refused
-        if reply.code == 421 or early or joined:
-            self._dismissed(reply, exchange.command.phase)
+        joined = refused and type(command) is commands.Rset and self._open
+        learn = self.LESSONS.get(type(command))
+        self._settle(learn(self, exchange, reply) if learn else None, exchange)
+        if refused and (reply.code == 421 or early or joined):
+            self._dismissed(reply, command.phase)
+
+    def _hushed(self, command: commands.Auth | commands.AuthResponse, reply: Reply) -> Reply:
+        """Write a reply down without the secret that it may repeat, or be a challenge for."""
+        hushed = command.hushed(reply) if reply.refused else reply
+        self.transcript.received(reply, secret=hushed is not reply or reply.intermediate)
+        return hushed
 
     def _unsolicited(self, reply: Reply) -> None:
         self.transcript.received(reply)
@@ -327,55 +311,22 @@ class SMTPProtocol:
             raise SMTPProtocolError(f"a reply to nothing that was said: {reply}")
         self._dismissed(reply)
 
-    def _replies_due(self, command: Command) -> int:
-        """RFC 2033 section 4.2: LMTP answers the content once for each accepted recipient."""
-        return max(self._accepted, 1) if self.lmtp and command.commits else 1
-
-    def _check(self, command: Command, reply: Reply) -> None:
-        if not reply.refused and reply.code // 100 not in command.positive:
+    def _check(self, command: Command, reply: Reply, *, early: bool) -> None:
+        if early:
+            raise SMTPProtocolError(f"a reply to what was not said yet: {reply}")
+        if reply.code // 100 not in command.positive:
             raise SMTPProtocolError(f"{reply} is no answer to {command.phase}")
-        nobody = not self._open or not self._accepted
-        if nobody and type(command) is commands.Bdat and command.commits and reply.positive:
+        if not self._accepted and type(command) is commands.Bdat and command.commits:
             raise SMTPProtocolError(f"content was accepted ({reply}) though every recipient was refused")
 
-    def _learn(self, exchange: Exchange, reply: Reply) -> None:
-        """Keep what a positive reply says about the session."""
-        match exchange.command:
-            case commands.Mail(sender=sender) if reply.positive:
-                self._open, self._accepted = True, 0
-                if sender not in self._senders:
-                    self._senders = {sender} if len(self._senders) >= SENDERS else self._senders | {sender}
-            case commands.Mail() if reply.refused:
-                # Dovecot's submission service may die at the next command: no content goes there unasked.
-                self._senders = set()
-            case commands.Rcpt() if reply.positive and self._open:
-                self._accepted += 1
-            case commands.Rset() if reply.positive:
-                self._resets += self._open
-                self._open, self._accepted = False, 0
-            case commands.EndOfData() | commands.Bdat(last=True) if exchange.done and self._accepted:
-                # Behind a content that nobody got, the next MAIL gets 503, and its message this one's sender:
-                # at Exim where there were no recipients, at Postfix where a policy refused the content.
-                self._open, self._accepted = not any(each.positive for each in exchange.replies), 0
-            case commands.Hello() if reply.positive:
-                only_helo = isinstance(exchange.command, commands.Helo)
-                name = reply.lines[0].partition(" ")[0]
-                self.capabilities = Capabilities(name) if only_helo else Capabilities.parse(reply)
-                self._open, self._between = False, State.READY
-            case commands.Auth() | commands.AuthResponse() if reply.positive:
-                self.authenticated = True
-
-    def _settle(self, exchange: Exchange, reply: Reply) -> None:
-        """Find the state that a reply leads to."""
-        command = exchange.command
+    def _settle(self, state: State | None, exchange: Exchange) -> None:
+        """Take the state that a reply leads to, or the one that is left when nothing more is under way."""
         if self.state >= State.CLOSING:
             return
-        if command.phase is Phase.STARTTLS and reply.positive:
-            self.state = State.TLS
-        elif reply.intermediate and command.phase is Phase.AUTH:
-            self.state = State.CHALLENGED
-        elif reply.intermediate and command.phase is Phase.DATA:
-            self.state, self._stuffer, self._content_of = State.CONTENT, DotStuffer(), exchange
+        if state is not None:
+            self.state = state
+            if state is State.CONTENT:
+                self._stuffer, self._content_of = DotStuffer(), exchange
         elif not self._outstanding and self.state is not State.CHUNKS:
             self.state, self._content_of = (State.TRANSACTION if self._open else self._between), None
 

@@ -123,6 +123,11 @@ class Receipt:
         return {key: result for key, result in self.results.items() if result.state in states}
 
     @property
+    def states(self) -> set[State]:
+        """The states that occur among its recipients."""
+        return {result.state for result in self.results.values()}
+
+    @property
     def accepted(self) -> dict[str, RecipientResult]:
         """The recipients that the server took responsibility for."""
         return self._in(State.ACCEPTED)
@@ -155,12 +160,12 @@ class Receipt:
     @property
     def complete(self) -> bool:
         """Every recipient was accepted, and there were some."""
-        return bool(self.results) and all(one.state is State.ACCEPTED for one in self.results.values())
+        return self.states == {State.ACCEPTED}
 
     @property
     def delivered(self) -> bool:
         """At least one recipient was accepted, and no recipient's fate is open."""
-        return bool(self.accepted) and not self.unknown and not self.not_sent
+        return State.ACCEPTED in (states := self.states) and states.isdisjoint((State.UNKNOWN, State.NOT_SENT))
 
     @property
     def queue_id(self) -> str | None:

@@ -27,7 +27,7 @@ _HELLO: frozenset[type[Command]] = frozenset({commands.Ehlo, commands.Helo, comm
 _QUERIES = frozenset({commands.Noop, commands.Vrfy, commands.Expn, commands.Help, commands.Generic})
 _ANYTIME = _HELLO | _QUERIES | {commands.Rset, commands.Quit}
 
-# What may be said in which state. Nothing may be said in those that are missing.
+# What may be said in which state.
 ALLOWED: dict[State, frozenset[type[Command]]] = {
     State.NEW: _ANYTIME,
     State.READY: _ANYTIME | {commands.StartTLS, commands.Auth, commands.Mail},
@@ -35,6 +35,7 @@ ALLOWED: dict[State, frozenset[type[Command]]] = {
     State.TRANSACTION: _ANYTIME | {commands.Rcpt, commands.Data, commands.Bdat},
     State.CONTENT: frozenset({commands.EndOfData}),
     State.CHUNKS: frozenset({commands.Bdat}),
+    **dict.fromkeys((State.GREETING, State.TLS, State.CLOSING, State.CLOSED), frozenset[type[Command]]()),
 }
 
 # The state that a command leads to as soon as it is queued; the others wait for their reply.

@@ -80,7 +80,8 @@ class ReplyBuffer:
             SMTPProtocolError: What came is no reply, or has no end.
         """
         while (end := self._data.find(b"\n", self._searched)) >= 0:
-            self._check_length(end - self._begin)
+            if end - self._begin > REPLY_LINE:
+                raise _endless()
             text = self._data[self._begin : end].removesuffix(b"\r")
             self._begin = self._searched = end + 1
             reply, more = _reply_line(text)
@@ -89,13 +90,9 @@ class ReplyBuffer:
             if whole := self._add(reply, len(text), more=more):
                 return whole
         self._searched = len(self._data)
-        self._check_length(self._searched - self._begin)
+        if self._searched - self._begin > REPLY_LINE:
+            raise _endless()
         return None
-
-    @staticmethod
-    def _check_length(octets: int) -> None:
-        if octets > REPLY_LINE:
-            raise SMTPProtocolError(f"a reply line of more than {REPLY_LINE} octets")
 
     def _add(self, reply: Reply, octets: int, *, more: bool) -> Reply | None:
         """Take one line of several; give the reply if it was the last one."""
@@ -116,6 +113,10 @@ class ReplyBuffer:
     def looks_like_tls(self) -> bool:
         """A TLS record stands where a reply was expected."""
         return bool(_TLS_RECORD.match(self._data, self._begin))
+
+
+def _endless() -> SMTPProtocolError:
+    return SMTPProtocolError(f"a reply line of more than {REPLY_LINE} octets")
 
 
 class Measure:
@@ -197,23 +198,29 @@ class DotStuffer:
 
 
 class SendBuffer:
-    """Octets on their way out, and how far each of them got."""
+    """Octets on their way out, and how far each of them got.
+
+    Attributes:
+        queued: The offset in the stream behind all that was ever queued.
+        offered: The offset up to which everything may have left.
+    """
 
     def __init__(self) -> None:
         self._pieces: deque[Octets] = deque()
         self._offset = 0
-        self._sent = self._attempted = 0
+        self._sent = self.offered = 0
         self.queued = 0
 
     def __len__(self) -> int:
         """Octets that wait."""
         return self.queued - self._sent
 
-    def append(self, octets: Octets) -> None:
-        """Add octets at the end."""
+    def append(self, octets: Octets) -> int:
+        """Add octets at the end; give the offset of the stream behind them."""
         if octets:
             self._pieces.append(octets)
             self.queued += len(octets)
+        return self.queued
 
     def view(self) -> memoryview:
         """What to write next: small pieces in one segment, since one flight is one write."""
@@ -238,19 +245,15 @@ class SendBuffer:
 
     def attempting(self, octets: int) -> None:
         """A write of so many octets begins, or (0) ended and none of them left. Until `take` any may be gone."""
-        self._attempted = self._sent + octets
+        self.offered = self._sent + octets
 
     def take(self, octets: int) -> None:
         """So many octets left, and no more."""
         self._sent += octets
-        self._attempted = self._sent
+        self.offered = self._sent
         self._offset += octets
         while self._pieces and self._offset >= len(self._pieces[0]):
             self._offset -= len(self._pieces.popleft())
-
-    def offered(self, offset: int) -> bool:
-        """Everything up to this offset of the stream may have left."""
-        return offset <= self._attempted
 
     def drop(self) -> None:
         """Forget what has not left yet."""

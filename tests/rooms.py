@@ -43,7 +43,7 @@ FLOORS = (
         "tls",
         "exchanges",
     ),
-    ("states", "protocol"),
+    ("states", "standing", "protocol"),
     ("conversations",),
     ("dialling", "translation", "sockets", "sync", "asyncio"),
     tuple(f"{driver}.{module}" for driver in ("sync", "asyncio") for module in _POOLS),

@@ -8,7 +8,7 @@ from .deliver import deliver
 from .delivery import Delivery
 from .login import login
 from .needs import Conversation, Need, ask
-from .outcome import failure, refusal
+from .outcome import outcome, refusal
 from .sending import send
 from .session import expand, farewell, greet, hello, open_session, starttls, verify
 from .streaming import Flow, stream
@@ -21,12 +21,12 @@ __all__ = [
     "ask",
     "deliver",
     "expand",
-    "failure",
     "farewell",
     "greet",
     "hello",
     "login",
     "open_session",
+    "outcome",
     "refusal",
     "send",
     "starttls",

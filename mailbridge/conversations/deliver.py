@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from .. import commands
 from ..errors import SMTPDataError, SMTPInputError, SMTPProtocolError
 from ..facts import Phase
@@ -39,28 +37,29 @@ def deliver(
     if smtp.full:
         smtp = yield Need.CONNECTION
     mail = fitted(smtp, delivery.mail)
-    delivery.unfit = unfit_recipients(smtp, mail)
-    queue = deque(recipient for recipient in mail.recipients if recipient not in delivery.unfit)
+    delivery.unfit = unfit = unfit_recipients(smtp, mail)
+    waiting = [recipient for recipient in mail.recipients if recipient not in unfit] if unfit else mail.recipients
     limit = min(max_recipients, smtp.capabilities.limit("RCPTMAX") or max_recipients)
-    if delivery.abort and delivery.unfit:
-        raise next(iter(delivery.unfit.values()))
-    check_abort(delivery, limit)
-    while queue:
+    if delivery.abort:
+        if unfit:
+            raise next(iter(unfit.values()))
+        check_abort(delivery, limit)
+    while waiting:
         if smtp.full:
             # RFC 9422 section 3.1: the server takes so many transactions on one connection.
             smtp = yield Need.CONNECTION
-        group = [queue.popleft() for _ in range(min(limit, len(queue)))]
-        transaction = Transaction(smtp, group)
+        transaction, waiting = Transaction(smtp, waiting[:limit]), waiting[limit:]
         delivery.transactions.append(transaction)
-        last = in_flight and not queue
+        last = in_flight and not waiting
         yield from _transact(smtp, mail, transaction, abort=delivery.abort, hot=hot, in_flight=last)
-        if transaction.sender_refused and queue:
+        if transaction.sender_refused and waiting:
             # Whom the server refuses once, it refuses for every other recipient.
-            delivery.transactions.append(Transaction(smtp, list(queue), transaction.mail))
+            delivery.transactions.append(Transaction(smtp, waiting, transaction.mail))
             return
-        # RFC 5321 section 4.5.3.1.10: those beyond the server's limit go in the next transaction.
-        transaction.again = [] if delivery.abort else _too_many(transaction)
-        queue.extendleft(reversed(transaction.again))
+        if transaction.refused and not delivery.abort:
+            # RFC 5321 section 4.5.3.1.10: those beyond the server's limit go in the next transaction.
+            transaction.again = _too_many(transaction)
+            waiting = (*transaction.again, *waiting)
 
 
 def check_abort(delivery: Delivery, limit: int) -> None:
@@ -94,29 +93,32 @@ def _transact(
     smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, abort: bool, hot: bool, in_flight: bool
 ) -> Conversation[None]:
     """One transaction from MAIL to the reply to its content."""
-    known = smtp.has_accepted(mail.sender)
-    yield from _envelope(smtp, mail, transaction)
-    at_once = smtp.pipelining and not abort and not transaction.sender_refused
-    if smtp.chunking:
+    at_once, chunking = smtp.pipelining and not abort, smtp.chunking
+    if chunking:
         # Some servers die of BDAT behind a refused MAIL (SERVERS.md B2), and on an idle connection
         # content that left is content in doubt: one flight only where the server was just there
         # and is known to take this sender.
-        at_once = transaction.one_flight = at_once and hot and known and mail.content.size <= CHUNK
-    if at_once or (yield from _wanted(smtp, transaction, abort=abort)):
-        yield from (_chunks if smtp.chunking else _data)(smtp, mail, transaction, in_flight=in_flight)
+        at_once = at_once and hot and mail.content.size <= CHUNK and smtp.has_accepted(mail.sender)
+    yield from _envelope(smtp, mail, transaction)
+    if at_once and not transaction.sender_refused:
+        transaction.one_flight = chunking
+    elif not (yield from _wanted(smtp, transaction, abort=abort)):
+        return
+    yield from (_chunks if chunking else _data)(smtp, mail, transaction, in_flight=in_flight)
 
 
 def _envelope(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction) -> Conversation[None]:
     """MAIL and RCPTs: in one flight where PIPELINING is offered, one at a time where it is not."""
     if smtp.owes_reset:
         yield from say(smtp, commands.Rset())
-    transaction.mail = yield from say(smtp, mail_command(smtp, mail, transaction.recipients))
+    command = mail_command(smtp, mail, transaction.recipients)
+    transaction.mail = smtp.send(command) if smtp.free else (yield from say(smtp, command))
     for recipient in transaction.recipients:
-        command = commands.Rcpt(recipient.address, recipient.options)
-        yield from turn(smtp, command)
-        if transaction.sender_refused:
-            break
-        transaction.rcpts.append(smtp.send(command))
+        if not smtp.free:
+            yield from turn(smtp)
+            if transaction.sender_refused:
+                break
+        transaction.rcpts.append(smtp.send(commands.Rcpt(recipient.address, recipient.options)))
 
 
 def _wanted(smtp: SMTPProtocol, transaction: Transaction, *, abort: bool) -> Conversation[bool]:
@@ -157,7 +159,8 @@ def _chunks(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_
         if not room:
             room = min(left, LONGEST_BDAT)
             command = commands.Bdat(room, last=room == left)
-            yield from turn(smtp, command)
+            if not smtp.free:
+                yield from turn(smtp)
             _stop_if_refused(transaction)
             transaction.content.append(smtp.send(command))
         smtp.send_content(piece)

@@ -13,6 +13,9 @@ from ..protocol import SMTPProtocol
 from ..receipts import Receipt, RecipientResult, State
 from ..replies import Reply
 
+Fate = tuple[State, Reply | None, Phase | None]
+Verdict = tuple[State, Reply | None, Phase | None, Exception | None]
+
 
 @dataclass(slots=True)
 class Transaction:
@@ -61,41 +64,49 @@ class Transaction:
     @property
     def commit(self) -> Exchange | None:
         """The exchange whose last octet is the commit point, where it was queued."""
-        return next((exchange for exchange in self.content if exchange.command.commits), None)
+        last = self.content[-1] if self.content else None
+        return last if last and last.command.commits else None
 
     @property
     def refused_chunk(self) -> Reply | None:
         """The refusal of a chunk before the last one. It is everybody's, and what follows is in vain."""
-        chunks = (chunk for chunk in self.content if not chunk.command.commits)
-        return next((chunk.replies[-1] for chunk in chunks if chunk.refused), None)
+        for chunk in self.content:
+            if chunk.refused and not chunk.command.commits:
+                return chunk.replies[-1]
+        return None
 
-    def results(self) -> Iterator[tuple[Recipient, State, Reply | None, Phase | None]]:
-        """The state of each recipient, by what is known now."""
+    def fates(self) -> Iterator[tuple[Recipient, Fate]]:
+        """What became of each recipient, by what is known now."""
         place = 0
+        shared = None if self.smtp.lmtp else self._behind_rcpt()
         for index, recipient in enumerate(self.recipients):
             rcpt = self.rcpts[index] if index < len(self.rcpts) else None
-            yield recipient, *self._result(rcpt, place)
-            place += bool(rcpt and rcpt.positive)
+            # The first refusal decides: what follows a refused MAIL or RCPT only repeats it.
+            first = self.mail if self.sender_refused else rcpt
+            if first and first.refused:
+                yield recipient, _refusal(first.replies[-1], first.command.phase)
+                continue
+            yield recipient, shared or self._behind_rcpt(place)
+            place += bool(rcpt and rcpt.replies)
 
-    def _result(self, rcpt: Exchange | None, place: int) -> tuple[State, Reply | None, Phase | None]:
-        # The first refusal decides: what follows a refused MAIL or RCPT only repeats it.
-        for exchange in (self.mail, rcpt, self.data):
-            if exchange and exchange.refused:
-                return _refusal(exchange.replies[-1], exchange.command.phase)
+    def _behind_rcpt(self, place: int | None = None) -> Fate:
+        """The fate of whoever was not refused so far; over LMTP of the one at this place among them."""
+        if self.data and self.data.refused:
+            return _refusal(self.data.replies[-1], Phase.DATA)
         if self.given_up:
             return State.NOT_SENT, None, Phase.RCPT
         if refusal := self.refused_chunk:
             return _refusal(refusal, Phase.CONTENT)
         commit = self.commit
-        if commit and commit.replies and (place < len(commit.replies) or not self.smtp.lmtp):
-            reply = commit.replies[place if self.smtp.lmtp else -1]
-            return (State.ACCEPTED, reply, Phase.CONTENT) if reply.positive else _refusal(reply, Phase.CONTENT)
+        if commit and commit.replies and (place is None or place < len(commit.replies)):
+            reply = commit.replies[-1 if place is None else place]
+            return _refusal(reply, Phase.CONTENT) if reply.refused else (State.ACCEPTED, reply, Phase.CONTENT)
         if commit and self.smtp.offered(commit) and not self.smtp.unprocessed(commit):
             return State.UNKNOWN, None, Phase.CONTENT
         return State.NOT_SENT, None, None
 
 
-def _refusal(reply: Reply, phase: Phase) -> tuple[State, Reply, Phase]:
+def _refusal(reply: Reply, phase: Phase) -> Fate:
     return (State.DEFERRED if reply.transient else State.REJECTED), reply, phase
 
 
@@ -159,12 +170,6 @@ class Delivery:
             return False
         return isinstance(error, SMTPConnectionReset) or type(error) is SMTPServerDisconnected
 
-    @property
-    def complete(self) -> bool:
-        """Every recipient was accepted, each in the first transaction that it was in."""
-        states = [state for transaction in self.transactions for _, state, *_ in transaction.results()]
-        return len(states) == len(self.mail.recipients) and all(state is State.ACCEPTED for state in states)
-
     def reset(self) -> None:
         """Forget what was tried on a connection that turned out to be dead."""
         self.transactions.clear()
@@ -174,8 +179,10 @@ class Delivery:
     @property
     def reply(self) -> Reply | None:
         """The last reply to the content."""
-        commits = (t.commit for t in reversed(self.transactions))
-        return next((c.reply for c in commits if c and c.reply), None)
+        for transaction in reversed(self.transactions):
+            if (commit := transaction.commit) and commit.replies:
+                return commit.replies[-1]
+        return None
 
     def receipt(
         self,
@@ -186,23 +193,28 @@ class Delivery:
         reused: bool = False,
     ) -> Receipt:
         """What became of it, given the error that ended it, if one did."""
-        found: dict[Recipient, tuple[State, Reply | None, Phase | None, Exception | None]] = {}
-        for transaction in self.transactions:
-            for recipient, state, reply, phase in transaction.results():
-                # A later transaction says more about those who went again, if they came to it.
-                if recipient in found and state is State.NOT_SENT:
-                    continue
-                why = None if reply else error
-                if transaction.given_up and why:
-                    why = SMTPGivenUp("given up because others were refused", phase=phase)
-                found[recipient] = state, reply, phase or getattr(why, "phase", None), why
         results = {}
+        fates = self._fates(error)
         for recipient in self.mail.recipients:
-            if recipient not in found:
-                why = self.unfit.get(recipient) or error
-                found[recipient] = State.NOT_SENT, None, getattr(why, "phase", None), why
+            fate = fates.get(recipient) or _unbegun(self.unfit.get(recipient) or error)
             for name in recipient.names:
-                results[name] = RecipientResult(name, *found[recipient])
-        return Receipt(
-            self.mail.sender_name, results, self.mail.message_id, self.reply, error, server, duration, reused
-        )
+                results[name] = RecipientResult(name, *fate)
+        mail = self.mail
+        return Receipt(mail.sender_name, results, mail.message_id, self.reply, error, server, duration, reused)
+
+    def _fates(self, error: Exception | None) -> dict[Recipient, Verdict]:
+        found: dict[Recipient, Verdict] = {}
+        for transaction in self.transactions:
+            for recipient, (state, reply, phase) in transaction.fates():
+                if reply:
+                    found[recipient] = state, reply, phase, None
+                # A later transaction says more about those who went again, if they came to it.
+                elif recipient not in found or state is not State.NOT_SENT:
+                    given_up = transaction.given_up and error
+                    why = SMTPGivenUp("given up because others were refused", phase=phase) if given_up else error
+                    found[recipient] = state, None, phase or getattr(why, "phase", None), why
+        return found
+
+
+def _unbegun(why: Exception | None) -> Verdict:
+    return State.NOT_SENT, None, getattr(why, "phase", None), why

@@ -38,30 +38,25 @@ _T = TypeVar("_T")
 Conversation = Generator[Need, Any, _T]
 
 
-def more(smtp: SMTPProtocol) -> Conversation[None]:
-    """Read on, or say why that is in vain."""
-    if smtp.over:
-        raise smtp.ending()
-    yield Need.DATA
-
-
-def turn(smtp: SMTPProtocol, command: Command) -> Conversation[None]:
+def turn(smtp: SMTPProtocol) -> Conversation[None]:
     """Wait until the rules of pipelining let a command follow."""
-    while not smtp.free_for(command):
-        yield from more(smtp)
+    while not smtp.free:
+        smtp.expect_more()
+        yield Need.DATA
 
 
 def say(smtp: SMTPProtocol, command: Command) -> Conversation[Exchange]:
     """Queue a command as soon as it may be said."""
-    if not smtp.free_for(command):
-        yield from turn(smtp, command)
+    if not smtp.free:
+        yield from turn(smtp)
     return smtp.send(command)
 
 
 def answered(smtp: SMTPProtocol, exchange: Exchange) -> Conversation[Reply]:
     """Wait until a command has all of its replies; give the last one."""
-    while not exchange.done:
-        yield from more(smtp)
+    while exchange.due:
+        smtp.expect_more()
+        yield Need.DATA
     return exchange.replies[-1]
 
 

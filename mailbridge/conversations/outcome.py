@@ -9,22 +9,41 @@ from ..errors import (
     SMTPRecipientsRefused,
     SMTPSenderRefused,
 )
-from ..facts import Phase
-from ..receipts import Receipt
+from ..facts import Endpoint, Phase
+from ..receipts import Receipt, State
 from .delivery import Delivery
 
 
-def failure(delivery: Delivery, error: SMTPException | None) -> SMTPException | None:
-    """The error of a message, or None where somebody has it and nobody's fate is open.
+def outcome(
+    delivery: Delivery,
+    error: SMTPException | None,
+    *,
+    server: Endpoint | None = None,
+    duration: float = 0.0,
+    reused: bool = False,
+) -> tuple[Receipt, SMTPException | None]:
+    """What became of a message, and what to raise for it.
 
     Args:
         delivery: What is known of each recipient.
         error: What ended the conversation, if it did not end by itself.
+        server: Where it went to.
+        duration: Seconds that it took.
+        reused: The connection had carried a message before.
+
+    Returns:
+        The receipt, and its error; None where somebody has the message and nobody's fate is open.
     """
-    if error is None and delivery.complete:
-        return None  # as most end; it takes no receipt to know that
-    receipt = delivery.receipt(error)
-    if receipt.unknown:
+    receipt = delivery.receipt(error, server=server, duration=duration, reused=reused)
+    failed = _failure(delivery, receipt, error)
+    if failed is not error:
+        receipt = delivery.receipt(failed, server=server, duration=duration, reused=reused)
+    return receipt, failed
+
+
+def _failure(delivery: Delivery, receipt: Receipt, error: SMTPException | None) -> SMTPException | None:
+    states = receipt.states
+    if State.UNKNOWN in states:
         reason = f" ({error.what()})" if error else ""
         unknown = SMTPOutcomeUnknown(
             f"the content was sent and no reply to it came{reason}: it may or may not have been accepted",
@@ -33,11 +52,9 @@ def failure(delivery: Delivery, error: SMTPException | None) -> SMTPException | 
         )
         unknown.__cause__ = error
         return unknown
-    if receipt.delivered:
-        return None
-    if receipt.not_sent and (why := error or next(iter(delivery.unfit.values()), None)):
-        return why
-    return refusal(delivery, receipt)
+    if State.NOT_SENT not in states:
+        return None if State.ACCEPTED in states else refusal(delivery, receipt)
+    return error or next(iter(delivery.unfit.values()), None) or refusal(delivery, receipt)
 
 
 def refusal(delivery: Delivery, receipt: Receipt) -> SMTPException:

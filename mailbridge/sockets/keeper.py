@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, TypeVar
 
 from ..capabilities import Capabilities
-from ..conversations import Delivery, failure
+from ..conversations import Delivery, outcome
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..receipts import Receipt
 from ..server import Server
@@ -102,9 +102,10 @@ class Keeper(Generic[C]):
         self, delivery: Delivery, error: SMTPException | None, begun: float
     ) -> tuple[Receipt, SMTPException | None]:
         """The same in a batch, where other messages may be under way on the connection."""
-        connection, failed = self.connection, failure(delivery, error)
-        receipt = delivery.receipt(
-            failed,
+        connection = self.connection
+        receipt, failed = outcome(
+            delivery,
+            error,
             server=connection.endpoint if connection else None,
             duration=time.monotonic() - begun,
             reused=bool(connection and connection.messages),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..conversations import Delivery, failure
+from ..conversations import Delivery, outcome
 from ..errors import SMTPException
 from ..message import MailObject, MessageSource, prepare
 from ..receipts import Receipt, RecipientResult, State
@@ -92,8 +92,7 @@ class Roll:
         while self.again:
             delivery = self.again.popleft()
             delivery.end(error)
-            failed = failure(delivery, error)
-            receipt = delivery.receipt(failed, server=error.server)
+            receipt, failed = outcome(delivery, error, server=error.server)
             if failed is not None and failed.receipt is None:
                 failed.receipt = receipt
             self._by_delivery.pop(delivery).receipt = receipt

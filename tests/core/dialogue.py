@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from mailbridge.addresses import parse
 from mailbridge.auth import Secret
 from mailbridge.commands import Mail, Rset
-from mailbridge.conversations import Conversation, Delivery, Need, failure, send
+from mailbridge.conversations import Conversation, Delivery, Need, outcome, send
 from mailbridge.conversations.deliver import LONGEST_BDAT
 from mailbridge.conversations.session import greet, hello
 from mailbridge.errors import SMTPConnectionReset, SMTPException, SMTPTimeoutError
@@ -155,8 +155,8 @@ class Sent:
 
     def __init__(self, delivery: Delivery, ended: SMTPException | None, needs: list[Need]) -> None:
         self.delivery = delivery
-        self.error = failure(delivery, ended)
-        self.receipt: Receipt = delivery.receipt(self.error)
+        self.receipt: Receipt
+        self.receipt, self.error = outcome(delivery, ended)
         self.needs = needs
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from mailbridge.conversations import Delivery, Flow, Need, failure, send, stream
+from mailbridge.conversations import Delivery, Flow, Need, outcome, send, stream
 from mailbridge.errors import SMTPException, SMTPTimeoutError
 from mailbridge.message import Prepared
 from mailbridge.protocol import SMTPProtocol
@@ -100,8 +100,7 @@ def test_a_receipt_tells_what_the_server_remembers(data: st.DataObject, lmtp: bo
             send(smtp, delivery, max_recipients=limit, hot=data.draw(st.booleans(), label="hot")), model.serve
         )
 
-        error = failure(delivery, ended)
-        receipt = delivery.receipt(error)
+        receipt, error = outcome(delivery, ended)
         messages(receipt, delivery, model, seen)
         assert (error is None) == receipt.delivered
         smtp = model.smtp if model.smtp and model.smtp.reusable else None
@@ -132,9 +131,9 @@ def test_a_batch_tells_what_the_server_remembers(data: st.DataObject, lmtp: bool
             delivery.end(error)
     for number, delivery in enumerate(deliveries):
         assert delivery.done
-        error = failure(delivery, delivery.ended)
+        receipt, _ = outcome(delivery, delivery.ended)
         got = [m for m in model.record.messages if f"Subject: {number}\r\n".encode() in m.content]
-        agree(delivery.receipt(error), delivery, got)
+        agree(receipt, delivery, got)
 
 
 def _numbered(data: st.DataObject, number: int) -> Prepared:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailbridge.conversations import Delivery, Flow, Need, failure, stream
+from mailbridge.conversations import Delivery, Flow, Need, outcome, stream
 from mailbridge.conversations.streaming import WINDOW, WINDOW_OCTETS
 from mailbridge.errors import SMTPException, SMTPUnreachableError
 from mailbridge.message import Prepared
@@ -87,7 +87,7 @@ class Streamed:
     @property
     def states(self) -> list[str]:
         """The states of each message's recipients."""
-        receipts = [one.receipt(failure(one, one.ended)) for one in self.deliveries]
+        receipts = [outcome(one, one.ended)[0] for one in self.deliveries]
         return [" ".join(str(result.state) for result in receipt.results.values()) for receipt in receipts]
 
 

@@ -5,7 +5,8 @@ import pytest
 from mailbridge import commands
 from mailbridge.addresses import parse
 from mailbridge.errors import SMTPSecurityError
-from mailbridge.protocol import SENDERS, SMTPProtocol, State
+from mailbridge.protocol import SMTPProtocol, State
+from mailbridge.standing import SENDERS
 from tests.core.dialogue import NO, OK, ehlo, ready
 from tests.core.states import ANN, in_state, receive, say
 
