@@ -1,6 +1,6 @@
 """System checks: what is wrong with a site's mail, said at start and without asking anybody on the network.
 
-`docs/checks.md` says of each what to do. An id is never used for another thing.
+`docs/system-checks.md` says of each what to do. An id is never used for another thing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HINTS = {
     "mailbridge.W001": "Set use_tls (port 587) or use_ssl (port 465), and leave out allow_plaintext_auth.",
     "mailbridge.W002": "Set use_tls (port 587) or use_ssl (port 465).",
     "mailbridge.W003": "Name the CA with ca_file instead; it may be a private one.",
-    "mailbridge.W004": "Set deadline, the seconds of a whole send, or timeout, those of each reply.",
+    "mailbridge.W004": "Set deadline (a whole send) or timeout (each reply), or silence this if the default suits you.",
     "mailbridge.W005": "Use 465 with TLS at once, 587 with STARTTLS; 25 is for servers among themselves.",
     "mailbridge.W006": "Write its dotted path as a string, so that settings hold nothing but values.",
 }
@@ -73,7 +73,10 @@ def _warnings(backend: Backend, server: Server) -> Iterator[tuple[str, str]]:
     elif server.danger_accept_any_certificate or not _verifies(server.ssl_context):
         yield "W003", f"The certificate of {server.host} is not verified: anybody between can read the mail."
     if backend.timeout is None and not backend.timeouts:
-        yield "W004", f"Nobody says how long a send may take: a request may wait {server.timeouts.send:g} seconds."
+        yield (
+            "W004",
+            f"No timeout is set; by default a request may wait {server.timeouts.send:g} seconds for a slow server.",
+        )
     if server.host and server.security not in _PORTS.get(server.port, set(Security)) and not _is_near(server):
         yield "W005", f"Port {server.port} and security={server.security} do not fit."
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import click
 from flask import current_app
 from flask.cli import AppGroup
 
 from mailbridge import SMTPException, SMTPInputError, printable
-from mailbridge.check import diagnose
+from mailbridge.check import Diagnosis, Step, diagnose
 
 from .message import Message
 from .state import MailState
@@ -35,6 +36,7 @@ def check(using: str, to: str | None, for_machines: bool) -> None:
         diagnosis = diagnose(mailer.settings.describe(), to=to, sender=mailer.settings.spelled_sender)
     except SMTPInputError as error:
         raise click.UsageError(str(error)) from None
+    diagnosis = _with_settings(diagnosis, mailer)
     click.echo(json.dumps(diagnosis.as_dict(), indent=2) if for_machines else "\n".join(diagnosis.lines()))
     if not diagnosis.ok:
         raise click.exceptions.Exit(1)
@@ -68,6 +70,14 @@ def _mailer(name: str) -> MailState:
         return state[name]
     except KeyError as error:
         raise click.UsageError(error.args[0]) from None
+
+
+def _with_settings(diagnosis: Diagnosis, mailer: MailState) -> Diagnosis:
+    """What no server could say: a message that names no sender is sent nowhere."""
+    if mailer.settings.default_sender:
+        return diagnosis
+    finding = "MAIL_DEFAULT_SENDER is not set: a message that names no sender of its own cannot be sent"
+    return replace(diagnosis, steps=(Step("SETTINGS", 0.0, finding=finding), *diagnosis.steps))
 
 
 def _may_get_mail(mailer: MailState, to: str) -> None:

@@ -47,7 +47,7 @@ def test_json(site: Site, server: ScriptedServer) -> None:
 
 
 def test_a_step_that_fails(site: Site, server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Status 1; the sentence stands in the output, no secret does."""
+    """Status 1; the sentence stands in the output, the summary in the error alone, a secret nowhere."""
     server.answer("EHLO", b"250-mx.test\r\n250 AUTH PLAIN\r\n")
     server.answer("AUTH", b"535 5.7.8 no\r\n")
     site.use(server, username="ann", password="a secret")
@@ -57,6 +57,7 @@ def test_a_step_that_fails(site: Site, server: ScriptedServer, capsys: pytest.Ca
 
     assert caught.value.returncode == 1
     assert "The server answered 535 5.7.8 no. Check user name (ann) and password" in out.getvalue()
+    assert "failed at AUTH" not in out.getvalue()
     assert "a secret" not in out.getvalue() + str(caught.value)
 
 

@@ -15,7 +15,7 @@ from mailbridge_django.checks import HINTS, check_mailers
 
 from .conftest import HAS_MAILERS, Site
 
-PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "system-checks.md"
 FAR = {"host": "mail.example.com", "deadline": 20}
 
 

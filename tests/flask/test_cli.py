@@ -48,6 +48,21 @@ def test_a_step_that_fails(server: ScriptedServer) -> None:
     assert "a secret" not in result.output
 
 
+def test_no_default_sender(server: ScriptedServer) -> None:
+    """A warning, for machines too: the server has nothing to say about it."""
+    result = run(server, "check", MAIL_DEFAULT_SENDER=None)
+    assert result.exit_code == 0
+    assert "MAIL_DEFAULT_SENDER is not set" in result.output
+    assert result.output.endswith(": all well, 1 warning\n")
+
+    [settings] = [
+        step
+        for step in json.loads(run(server, "check", "--json", MAIL_DEFAULT_SENDER=None).output)["steps"]
+        if step["name"] == "SETTINGS"
+    ]
+    assert "MAIL_DEFAULT_SENDER" in settings["finding"]
+
+
 def test_a_mailer_by_its_name(server: ScriptedServer) -> None:
     """--using takes one of MAIL_MAILERS; another name is wrong usage."""
     bulk = {"bulk": {"DEFAULT_SENDER": "news@example.com"}}

@@ -44,8 +44,9 @@ class Command(BaseCommand):
         except (ImproperlyConfigured, ValueError) as error:
             # ValueError: both kinds of TLS at once, as in Django; an address that is none.
             raise CommandError(str(error), returncode=MISUSED) from error
-        found = json.dumps(diagnosis.as_dict(), indent=2) if options["json"] else "\n".join(diagnosis.lines())
-        self.stdout.write(found)
+        # The error that ends the command says the summary, so it does not stand in the output as well.
+        lines = diagnosis.lines() if diagnosis.ok else diagnosis.lines()[:-1]
+        self.stdout.write(json.dumps(diagnosis.as_dict(), indent=2) if options["json"] else "\n".join(lines))
         if not diagnosis.ok:
             raise CommandError(diagnosis.summary, returncode=FAILED)
 
