@@ -10,9 +10,10 @@ from typing import Any
 from asgiref.sync import AsyncToSync, sync_to_async
 from django.core import mail
 from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.db import connections
 
 from .backends import Backend
-from .batches import Item, Rules, abandon, outcome, report
+from .batches import Item, Rules, outcome, report
 
 
 async def asend_mail(
@@ -101,8 +102,9 @@ async def _deliver(backend: Backend, items: list[Item], rules: Rules) -> None:
     task.add_done_callback(_deliveries.discard)
     try:
         await asyncio.shield(task)
-    except asyncio.CancelledError as cancellation:
-        work.leave(cancellation)
+    except asyncio.CancelledError:
+        if work.leave():
+            await sync_to_async(report)(items, rules)
         raise
 
 
@@ -112,30 +114,33 @@ def _lives_on() -> bool:
 
 
 class _Work:
-    """A delivery. A task that is cancelled leaves it behind, and whoever is last writes the records."""
+    """A delivery. A task that is cancelled leaves it behind, and whoever is last tells what became of it."""
 
     def __init__(self, backend: Backend, items: list[Item], rules: Rules) -> None:
         self._backend, self._items, self._rules = backend, items, rules
         self._lock = threading.Lock()
-        self._finished = False
-        self._left: BaseException | None = None
+        self._finished = self._left = False
 
     async def run(self) -> None:
         await self._backend.adeliver(self._items, self._rules)
-        self._finish()
+        if self._finish():
+            await sync_to_async(report)(self._items, self._rules)
 
     def run_in_thread(self) -> None:
         self._backend.deliver(self._items, self._rules)
-        self._finish()
+        if self._finish():
+            # The loop may have ended, so this thread is the only one that is left for receivers.
+            report(self._items, self._rules)
+            connections.close_all()
 
-    def leave(self, cancellation: BaseException) -> None:
+    def leave(self) -> bool:
+        """The task is cancelled. True where the delivery is over, and nobody has told of it."""
         with self._lock:
-            self._left, finished = cancellation, self._finished
-        if finished:
-            abandon(self._items, cancellation, self._rules)
+            self._left = True
+            return self._finished
 
-    def _finish(self) -> None:
+    def _finish(self) -> bool:
+        """The delivery is over. True where the task has left it, and nobody else will tell of it."""
         with self._lock:
-            self._finished, left = True, self._left
-        if left:
-            abandon(self._items, left, self._rules)
+            self._finished = True
+            return self._left

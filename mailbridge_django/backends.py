@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import Any, Literal
 
+from asgiref.sync import sync_to_async
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.functional import cached_property
@@ -294,7 +295,7 @@ class Backend(BaseEmailBackend):
                 if pool is not self.connection:
                     self._leave(pool)
         except BaseException as interruption:
-            # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
+            # A soft time limit, Ctrl-C: it passes on as soon as everybody was told.
             abandon(items, interruption, rules)
             raise
 
@@ -309,7 +310,8 @@ class Backend(BaseEmailBackend):
         try:
             await asending.deliver(companion(self._pool()), items, rules)
         except BaseException as interruption:
-            abandon(items, interruption, rules)
+            # The loop ends, or its task. Receivers run where sync code does, as always.
+            await sync_to_async(abandon)(items, interruption, rules)
             raise
 
     def _pool(self) -> Pool:

@@ -105,15 +105,16 @@ def asked(messages: Iterable[EmailMessage], rules: Rules) -> list[Item]:
     return items
 
 
-def abandon(items: Iterable[Item], interruption: BaseException, rules: Rules) -> None:
-    """Say in receipts and log what had become of a batch when Ctrl-C or a time limit ended it. Nobody else is told."""
+def abandon(items: list[Item], interruption: BaseException, rules: Rules) -> None:
+    """Tell everybody what had become of a batch when Ctrl-C or a time limit ended it.
+
+    A refusal that came before is as true as ever, and what did not leave can be sent again by whoever hears of it.
+    """
     why = SMTPServerDisconnected(f"interrupted by {type(interruption).__name__}")
     for item in items:
         if item.receipt is None:
             item.settle(unsent(item.message, why))
-            item.message.mailbridge_receipt = item.receipt  # type: ignore[attr-defined]  # ours to add
-        else:
-            _record(item, item.receipt, rules)
+    report(items, rules)
 
 
 def report(items: Iterable[Item], rules: Rules) -> None:
@@ -144,6 +145,7 @@ def _finished(items: Iterable[Item]) -> Iterator[tuple[Item, Receipt]]:
 
 def _record(item: Item, receipt: Receipt, rules: Rules) -> None:
     item.message.mailbridge_receipt = receipt  # type: ignore[attr-defined]  # ours to add
+    item.message.mailbridge_log_addresses = rules.addresses  # type: ignore[attr-defined]  # for receivers that write
     extra: dict[str, Any] = {"alias": rules.alias, "cancelled": item.cancelled}
     if receipt.results or receipt.error:
         level = logging.INFO if item.cancelled else None

@@ -254,10 +254,11 @@ class Connection:
             self._fail(message, _joined(error.receipt or _unsent(message, error, mail), staged), error)
             raise
         except BaseException as interruption:
-            # A soft time limit, a cancelled task, Ctrl-C: said in the log, and passed on at once.
+            # A soft time limit, Ctrl-C: it passes on as soon as everybody was told.
             found = getattr(interruption, "receipt", None)
             if isinstance(found, Receipt):
                 self._record(message, found)
+                signals.announce(self.mail.app, message, found)
             elif isinstance(interruption, Exception):
                 self._fail(message, _unsent(message, interruption), interruption)
             raise

@@ -40,9 +40,15 @@ def record(message: EmailMessage, receipt: Receipt, alias: str | None, **_: Any)
     message.mailbridge_recorded = receipt  # type: ignore[attr-defined]  # ours to add
     from .models import Delivery  # noqa: PLC0415  # models cannot be imported before the app is
 
-    rows = [Delivery(**row) for row in _rows(receipt, alias, conf.address_style(alias))]
+    rows = [Delivery(**row) for row in _rows(receipt, alias, _style(message, alias))]
     with transaction.atomic(using=router.db_for_write(Delivery)):
         Delivery.objects.bulk_create(rows, batch_size=500)
+
+
+def _style(message: EmailMessage, alias: str | None) -> AddressStyle:
+    """As the backend that sent it says, which a program may have told otherwise than the settings do."""
+    style: AddressStyle | None = getattr(message, "mailbridge_log_addresses", None)
+    return style or conf.address_style(alias)
 
 
 def _rows(receipt: Receipt, alias: str | None, style: AddressStyle) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from django.core import mail
 from mailbridge import SMTPConnectionRefused, SMTPRecipientsRefused
 from mailbridge.testing import Inbox, ScriptedServer
 from mailbridge_django import asend, asend_mail, asend_messages
-from mailbridge_django.signals import CancelSend, message_sending, message_sent
+from mailbridge_django.signals import CancelSend, message_sending, message_sent, outcome_unknown
 
 from .conftest import HAS_MAILERS, Site, mails
 
@@ -147,8 +147,10 @@ class Slow(mail.EmailMessage):
         return super().message(**options)
 
 
-def test_a_task_that_is_cancelled(run: Run, site: Site, server: ScriptedServer, records: Records) -> None:
-    """The delivery goes on without it and leaves receipt and record; nothing is lost."""
+def test_a_task_that_is_cancelled(
+    run: Run, site: Site, server: ScriptedServer, records: Records, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """The delivery goes on without it and leaves receipt, record and signal; nothing is lost."""
     message = Slow()
 
     async def give_up() -> None:
@@ -163,11 +165,20 @@ def test_a_task_that_is_cancelled(run: Run, site: Site, server: ScriptedServer, 
     run(give_up())
     assert message.mailbridge_receipt.delivered
     assert [level for level, _ in records()] == ["INFO"]
+    assert [name for name, _ in heard] == ["message_sent"]
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_loop_that_ends(site: Site, server: ScriptedServer, records: Records, count: int) -> None:
-    """What is under way is broken off; the receipt says that it may have arrived, and so does the record."""
+def test_a_loop_that_ends(
+    site: Site, server: ScriptedServer, records: Records, heard: list[tuple[str, dict[str, Any]]], count: int
+) -> None:
+    """What is under way is broken off; the receipt says that it may have arrived, and so do record and signal."""
+    threads = set()
+
+    def hear(**_: Any) -> None:
+        threads.add(threading.current_thread())
+
+    outcome_unknown.connect(hear)
     server.withdraw("CHUNKING")
     server.withdraw("PIPELINING")
     server.answer("CONTENT", b"", nth=count)
@@ -179,8 +190,12 @@ def test_a_loop_that_ends(site: Site, server: ScriptedServer, records: Records, 
         assert not sending.done()
 
     asyncio.run(leave())
+    outcome_unknown.disconnect(hear)
     assert batch[-1].mailbridge_receipt.unknown
     assert [level for level, _ in records()] == [*["INFO"] * (count - 1), "ERROR"]
+    assert [name for name, _ in heard] == [*["message_sent"] * (count - 1), "outcome_unknown"]
+    # Where Django's database may be used: not in the loop.
+    assert [thread is threading.main_thread() for thread in threads] == [False]
 
 
 def test_a_backend_that_is_not_ours(settings: Any) -> None:

@@ -118,8 +118,10 @@ def test_a_wrong_password_ends_the_batch(site: Site) -> None:
     assert all(m.mailbridge_receipt.not_sent for m in batch)
 
 
-def test_an_interruption_passes_on(site: Site, server: ScriptedServer, records: Records) -> None:
-    """Ctrl-C in the middle of a send leaves the receipt and its record, and is not held up by the batch."""
+def test_an_interruption_passes_on(
+    site: Site, server: ScriptedServer, records: Records, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Ctrl-C in the middle of a send ends the batch; receipt, record and signal of each message say so."""
 
     main = threading.main_thread().ident or 0
 
@@ -134,6 +136,7 @@ def test_an_interruption_passes_on(site: Site, server: ScriptedServer, records: 
     with pytest.raises(KeyboardInterrupt):
         site.backend(fail_silently=True).send_messages(batch)
     finger.join()
-    assert [level for level, _ in records()] == ["ERROR"]
+    assert [level for level, _ in records()] == ["ERROR", "ERROR"]
+    assert [(name, told["message"]) for name, told in heard] == [("message_failed", message) for message in batch]
     assert batch[0].mailbridge_receipt.not_sent
     assert batch[1].mailbridge_receipt.not_sent

@@ -167,8 +167,11 @@ def soft_time_limit() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("soft_time_limit")
-def test_an_interrupted_flight(site: Site, server: ScriptedServer, records: Records) -> None:
-    """What had arrived, what may have arrived and what had not left: each message has its receipt, and a record."""
+def test_an_interrupted_flight(
+    site: Site, server: ScriptedServer, records: Records, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """What had arrived, what may have arrived and what had not left: each has receipt, record and signal."""
+    server.refuse("gone@example.org")
     server.withdraw("CHUNKING")
     server.withdraw("PIPELINING")
     server.answer("CONTENT", b"", nth=2)
@@ -180,9 +183,11 @@ def test_an_interrupted_flight(site: Site, server: ScriptedServer, records: Reco
 
     limit = threading.Thread(target=end)
     limit.start()
-    batch = mails(*numbered(3))
+    first, *rest = numbered(3)
+    batch = mails(f"{first},gone@example.org", *rest)
     with pytest.raises(SoftTimeLimit):
         site.backend(fail_silently=True).send_messages(batch)
     limit.join()
-    assert states(batch) == [State.ACCEPTED, State.UNKNOWN, State.NOT_SENT]
-    assert [level for level, _ in records()][:2] == ["INFO", "ERROR"]
+    assert states(batch) == [State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.NOT_SENT]
+    assert [level for level, _ in records()] == ["WARNING", "ERROR", "ERROR"]
+    assert [name for name, _ in heard] == ["message_sent", "recipients_refused", "outcome_unknown", "message_failed"]

@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, transaction
 
 from mailbridge import Phase, Receipt, RecipientResult, Reply, State
 from mailbridge.testing import ScriptedServer
+from mailbridge_django import Backend
 from mailbridge_django.log.models import Delivery
 from mailbridge_django.signals import CancelSend, announce, message_sending
 
@@ -56,6 +57,16 @@ def test_addresses(style: str, expected: tuple[str, ...], site: Site, smtp_serve
     smtp_server.refuse("bob@example.org", 550, "5.1.1", "bob@example.org is unknown")
     site.backend(fail_silently=True).send_messages(mails("bob@example.org"))
     assert rows("recipient", "domain", "text") == [expected]
+
+
+def test_addresses_as_a_program_wants_them(site: Site, server: ScriptedServer) -> None:
+    """What is said to the backend itself counts before the settings."""
+    backend = site.backend()
+    backend.log_addresses = "masked"
+    backend.send_messages(mails("bob@example.org"))
+    options = {"host": server.host, "port": server.port, "log_addresses": "none"}
+    Backend(**options, alias=site.alias).send_messages(mails("bob@example.org"))
+    assert rows("recipient") == [("b***@example.org",), ("[address]",)]
 
 
 def test_a_cancelled_message(site: Site, server: ScriptedServer) -> None:
