@@ -60,9 +60,9 @@ class Dialogue:
             Whether the command takes effect (RFC 5321 section 4.2.1: 2yz and 3yz).
         """
         rule = self._rule(event, *also)
-        self.reply = self._serialize(answer) if rule is None or rule.raw is None else rule.raw
+        reply = self._serialize(answer) if rule is None or rule.raw is None else rule.raw
+        self.reply = self.outlet.write(reply)
         self.severity = first_digit(self.reply) or answer.severity
-        self.outlet.write(self.reply)
         self.outlet.end(Then.GO_ON if rule is None else rule.then)
         return self.severity in (2, 3)
 

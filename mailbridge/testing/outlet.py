@@ -13,22 +13,29 @@ class Outlet:
         self._connection = connection
         self._actions: list[Action] = []
         self._pending = bytearray()
+        self._last_words = b""
 
     @property
     def ended(self) -> bool:
         """Whether nothing more is to be written."""
         return self._connection.ended is not None
 
-    def write(self, data: bytes) -> None:
-        """Say this, up to where the script cuts."""
+    def write(self, data: bytes) -> bytes:
+        """Say this, up to where the script cuts.
+
+        Returns:
+            What was meant: the script's last words where they stand in its place, or else all of it.
+        """
         if self.ended:
-            return
+            return self._last_words or data
         cut = self._cut(reading=False)
         room = len(data) if cut is None else max(0, cut.at - self._connection.written)
         self._pending += data[:room]
         self._connection.written += len(data[:room])
-        if cut is not None and room <= len(data):
-            self.end(cut.how)
+        if cut is None or room > len(data):
+            return data
+        self._cut_off(cut)
+        return data if room else cut.saying or data
 
     def read(self, data: bytes) -> bytes:
         """Count what arrived; only what stands before a cut is returned."""
@@ -41,7 +48,7 @@ class Outlet:
         """End where the script says so, once all that was read is answered."""
         cut = self._cut(reading=True)
         if cut is not None and self._connection.read >= cut.at:
-            self.end(cut.how)
+            self._cut_off(cut)
 
     def flush(self) -> None:
         """What is written from now on goes into another segment."""
@@ -69,6 +76,11 @@ class Outlet:
         self.flush()
         actions, self._actions = self._actions, []
         return actions
+
+    def _cut_off(self, cut: Cut) -> None:
+        self._pending += cut.saying
+        self._last_words = cut.saying
+        self.end(cut.how)
 
     def _cut(self, *, reading: bool) -> Cut | None:
         mine = (c for c in self._script.cuts if c.reading is reading and c.concerns(self._connection.number))

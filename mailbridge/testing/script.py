@@ -33,12 +33,13 @@ class Rule:
 
 @dataclass(slots=True)
 class Cut:
-    """At octet `at` of what a connection reads or writes: `how`, on `times` connections."""
+    """At octet `at` of what a connection reads or writes: `saying`, then `how`, on `times` connections."""
 
     at: int
     how: Then
     times: int
     reading: bool
+    saying: bytes = b""
     claimed: set[int] = field(default_factory=set)
 
     def concerns(self, connection: int) -> bool:
@@ -137,13 +138,16 @@ class Script:
         """End the connection instead of replying to `event`; it takes effect all the same."""
         self.answer(event, b"", nth=nth, times=times, then=how)
 
-    def cut_at_read(self, octets: int, how: Then = Then.CLOSE, *, times: int = 1) -> None:
-        """End the next `times` connections once they have read so many octets (above TLS)."""
-        self.cuts.append(Cut(octets, how, times, reading=True))
+    def cut_at_read(self, octets: int, how: Then = Then.CLOSE, *, times: int = 1, saying: bytes = b"") -> None:
+        """End the next `times` connections once they have read so many octets (above TLS), with these last words."""
+        self.cuts.append(Cut(octets, how, times, reading=True, saying=saying))
 
-    def cut_at_written(self, octets: int, how: Then = Then.CLOSE, *, times: int = 1) -> None:
-        """End the next `times` connections once they have written so many octets (above TLS)."""
-        self.cuts.append(Cut(octets, how, times, reading=False))
+    def cut_at_written(self, octets: int, how: Then = Then.CLOSE, *, times: int = 1, saying: bytes = b"") -> None:
+        """End the next `times` connections once they have written so many octets (above TLS), with these last words.
+
+        Last words that stand where a reply is due are that reply: the command takes effect as they say.
+        """
+        self.cuts.append(Cut(octets, how, times, reading=False, saying=saying))
 
     def say_421(self, *, after_messages: int, unasked: bool = False, then: Then = Then.CLOSE) -> None:
         """Say 421 to the MAIL that follows `after_messages` messages on one connection.

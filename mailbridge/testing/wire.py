@@ -102,6 +102,8 @@ class Wire:
         match action:
             case StartTLS():
                 self._begin_tls(self.session.tls_established)
+            case Write() if self._shaken:
+                pass  # last words that come before the handshake is over: nothing can be said in it
             case Write(data, pause) if self._tls is not None:
                 self._tls.write(data)
                 yield from self._ciphertext(pause)

@@ -151,6 +151,31 @@ def test_a_cut_at_a_border_waits_for_nothing() -> None:
     assert talk.actions[-1] == End(Then.CLOSE)
 
 
+@pytest.mark.parametrize("octets", range(23))
+def test_last_words_where_the_client_is_cut(octets: int) -> None:
+    """They stand behind what was answered, and nothing behind them is."""
+    script = Script(extensions=["PIPELINING"])
+    script.cut_at_read(octets, saying=b"421 bye\r\n")
+    talk = Talk(script=script)
+    answers = talk.open() + talk.say(b"EHLO me\r\n") + talk.say(b"RSET\r\nRSET\r\n")
+
+    assert answers.endswith(b"\r\n421 bye\r\n") == (octets <= 21)
+    assert answers.count(b"421 ") == (octets <= 21)
+
+
+def test_last_words_where_a_reply_was_due_are_that_reply() -> None:
+    """LMTP: one recipient's 250 has left when the server says 421, so the other one's mail is not delivered."""
+    script = Script(Settings(lmtp=True), extensions=[])
+    talk = Talk(script=script)
+    talk.open()
+    for line in (b"LHLO me\r\n", b"MAIL FROM:<a@x>\r\n", b"RCPT TO:<b@y>\r\n", b"RCPT TO:<c@y>\r\n", b"DATA\r\n"):
+        talk.say(line)
+    script.cut_at_written(talk.session.connection.written + len(b"250 <b@y> saved\r\n"), saying=b"421 bye\r\n")
+
+    assert talk.say(b"x:y\r\n.\r\n") == b"250 <b@y> saved\r\n421 bye\r\n"
+    assert [message.recipients for message in talk.record.messages] == [("b@y",)]
+
+
 def test_drip_and_segments() -> None:
     """One octet at a time with a pause, or pieces of a size, or all at once."""
     talk = Talk().hello()

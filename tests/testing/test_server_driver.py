@@ -245,6 +245,16 @@ def test_hang_up_under_tls() -> None:
             assert client.recv(100) == b""
 
 
+def test_nothing_is_said_in_clear_within_a_handshake() -> None:
+    """Last words that come between the 220 to STARTTLS and the end of the handshake stay unsaid."""
+    asked = b"EHLO me\r\nSTARTTLS\r\n"
+    with ScriptedServer(tls="starttls", strict_pipelining=False) as server, connect(server) as client:
+        server.cut_at_read(len(asked), saying=b"421 bye\r\n")
+        client.sendall(asked)
+
+        assert read_to_end(client).endswith(b"220 2.0.0 go ahead\r\n")
+
+
 def test_injection_reaches_the_client_in_one_segment() -> None:
     """The octets behind the 220 are there when the 220 is."""
     with ScriptedServer(tls="starttls") as server:
