@@ -40,7 +40,7 @@ class Lender(Lending[Channel]):
             SMTPPoolClosed: The pool is closed.
             SMTPInputError: A certificate of the configuration cannot be read.
         """
-        if not self._prepared and self.server.security is not Security.NONE:
+        if not self._prepared and self.server.security is not Security.NONE and self.server.ssl_context is None:
             # It costs 15 ms of CPU once, for which nobody else has to wait.
             await asyncio.to_thread(context_for, self.server)
             self._prepared = True
