@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHON
 
-.PHONY: demo test lint matrix servers fuzz soak bench clean
+.PHONY: demo test lint matrix servers faults fuzz soak bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## a Django site and a Flask app send real mail; SERVE=1 leaves the site running
@@ -28,6 +28,9 @@ servers: $(VENV)/.dev ## against Postfix, Dovecot, aiosmtpd and smtp-server, whi
 
 fuzz: $(VENV)/.fuzz ## every parser for a minute, guided by coverage; SECONDS=10 is a quick look
 	@scripts/fuzz $(or $(SECONDS),60)
+
+faults: $(VENV)/.dev ## every byte at which a connection can die, and what each recipient's state is then
+	@$(BIN)/python -m tests.faults
 
 soak: $(VENV)/.dev ## ten minutes of load, every receipt compared with the server's record; MINUTES=1 is a shorter look
 	@MINUTES="$(MINUTES)" $(BIN)/python -m tests.soak
