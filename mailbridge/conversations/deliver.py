@@ -34,20 +34,15 @@ def deliver(
         SMTPNotSupportedError: It asks for an extension that the server does not offer.
         SMTPException: The connection ended; see `Delivery.receipt` for who has the message.
     """
-    if smtp.full:
-        smtp = yield Need.CONNECTION
-    mail = fitted(smtp, delivery.mail)
-    delivery.unfit = unfit = unfit_recipients(smtp, mail)
-    waiting = [recipient for recipient in mail.recipients if recipient not in unfit] if unfit else mail.recipients
-    limit = min(max_recipients, smtp.capabilities.limit("RCPTMAX") or max_recipients)
-    if delivery.abort:
-        if unfit:
-            raise next(iter(unfit.values()))
-        check_abort(delivery, limit)
+    waiting, mail, limit = delivery.mail.recipients, None, 0
     while waiting:
         if smtp.full:
             # RFC 9422 section 3.1: the server takes so many transactions on one connection.
-            smtp = yield Need.CONNECTION
+            smtp, mail = (yield Need.CONNECTION), None
+        if mail is None:
+            # Once for each connection: the next one may lead to a server that offers less.
+            mail, waiting, limit = _fit(smtp, delivery, waiting, max_recipients)
+            continue
         transaction, waiting = Transaction(smtp, waiting[:limit]), waiting[limit:]
         delivery.transactions.append(transaction)
         last = in_flight and not waiting
@@ -60,6 +55,22 @@ def deliver(
             # RFC 5321 section 4.5.3.1.10: those beyond the server's limit go in the next transaction.
             transaction.again = _too_many(transaction)
             waiting = (*transaction.again, *waiting)
+
+
+def _fit(
+    smtp: SMTPProtocol, delivery: Delivery, waiting: tuple[Recipient, ...], max_recipients: int
+) -> tuple[Prepared, tuple[Recipient, ...], int]:
+    """The message as this server takes it, those of its recipients within reach, and how many of them at a time."""
+    mail = fitted(smtp, delivery.mail)
+    if unfit := unfit_recipients(smtp, mail):
+        delivery.unfit.update((recipient, unfit[recipient]) for recipient in waiting if recipient in unfit)
+        waiting = tuple(recipient for recipient in waiting if recipient not in unfit)
+    limit = min(max_recipients, smtp.capabilities.limit("RCPTMAX") or max_recipients)
+    if delivery.abort:
+        if unfit:
+            raise next(iter(unfit.values()))
+        check_abort(delivery, limit)
+    return mail, waiting, limit
 
 
 def check_abort(delivery: Delivery, limit: int) -> None:

@@ -64,6 +64,8 @@ class Flow:
         self._max_recipients = max_recipients
         # The first one on a connection that was made for it: what it meets is no stale connection.
         self._first: Delivery | None = None
+        # Those that wait for a connection.
+        self._wanting: list[Delivery] = []
         self._octets = 0
         self._heard = smtp.replies_read if smtp else 0
 
@@ -107,9 +109,14 @@ class Flow:
 
     def _connect(self, wanted_by: Delivery) -> Conversation[SMTPProtocol]:
         """Make a fresh connection once the present one has nothing unanswered."""
+        old = self.smtp
+        self._wanting.append(wanted_by)
         for delivery, sending in list(self.under_way):
-            if delivery is not wanted_by:
+            if not delivery.done and delivery not in self._wanting:
                 yield from self._go_on(delivery, sending)
+        self._wanting.remove(wanted_by)
+        if self.smtp is not None and self.smtp is not old and self.smtp.reusable and not self.smtp.full:
+            return self.smtp  # one of them wanted a connection too, and is done with it
         self.connecting = True
         smtp: SMTPProtocol = yield Need.CONNECTION
         self.connecting, self.smtp, self._first, self._heard = False, smtp, wanted_by, 0
@@ -122,21 +129,26 @@ class Flow:
     def _go_on(self, delivery: Delivery, sending: Conversation[None], until: Need | None = None) -> Conversation[None]:
         """Continue a message's conversation, to its end or to a certain need."""
         answer: Any = None
-        try:
-            while (need := sending.send(answer)) is not until or until is None:
-                if need is Need.CONNECTION:
-                    answer = yield from self._connect(delivery)
-                else:
-                    answer = None if need is Need.SAID else (yield need)
-        except StopIteration:
-            if self.smtp is not None and self.smtp.dismissal and delivery.found_dead(None):
-                raise self.smtp.ending() from None
-            self._end(delivery, None)
-        except SMTPException as error:
-            if delivery.transactions or self.connecting:
-                raise
-            # Nothing was said: it concerns this message alone.
-            self._end(delivery, error)
+        while True:
+            try:
+                need = sending.send(answer)
+            except StopIteration:
+                break
+            except SMTPException as error:
+                if delivery.transactions:
+                    raise
+                # Nothing was said: it concerns this message alone.
+                self._end(delivery, error)
+                return
+            if need is until:
+                return
+            if need is Need.CONNECTION:
+                answer = yield from self._connect(delivery)
+            else:
+                answer = None if need is Need.SAID else (yield need)
+        if self.smtp is not None and self.smtp.dismissal and delivery.found_dead(None):
+            raise self.smtp.ending()
+        self._end(delivery, None)
 
     def _end(self, delivery: Delivery, error: SMTPException | None) -> None:
         delivery.end(error)
@@ -167,6 +179,7 @@ class Flow:
                 self.finished.append(delivery)
         self.again.extendleft(reversed(kept))
         self.under_way.clear()
+        self._wanting.clear()
         self._octets = 0
         if self.smtp is not None and not self.smtp.over:
             self.smtp.connection_lost()

@@ -3,7 +3,8 @@
 import pytest
 
 from mailbridge.conversations import Conversation, Delivery, send
-from mailbridge.errors import SMTPException, SMTPInputError, SMTPServerDisconnected
+from mailbridge.errors import SMTPException, SMTPInputError, SMTPNotSupportedError, SMTPServerDisconnected
+from mailbridge.parameters import MailOptions
 from mailbridge.protocol import RESETS
 from tests.core.dialogue import (
     BYE,
@@ -206,6 +207,29 @@ def test_mailmax_goes_on_over_a_fresh_connection() -> None:
 
     assert done.states == {"b@y": "accepted", "c@y": "accepted"}
     assert (limited.full, fresh.full) == (True, True)
+
+
+def test_the_next_connection_may_offer_less() -> None:
+    """What is asked of it fits its own reply to EHLO, and whom it cannot reach is left out."""
+    limited, fresh = ready("SMTPUTF8", "8BITMIME", "LIMITS MAILMAX=1"), ready()
+    first: list[Turn] = [(MAIL, OK), (rcpt("b@y"), OK), (DATA, GO), (CONTENT + DOT, OK)]
+    second: list[Turn] = [(MAIL, OK), (rcpt("c@y"), OK), (DATA, GO), (CONTENT + DOT, OK)]
+    done = sent(limited, letter("b@y", "é@y", "c@y"), *first, max_recipients=1, again=(fresh, second))
+
+    assert done.states == {"b@y": "accepted", "é@y": "not_sent", "c@y": "accepted"}
+    assert isinstance(done.receipt.results["é@y"].error, SMTPNotSupportedError)
+
+
+def test_the_next_connection_may_not_take_it_at_all() -> None:
+    """Those who have it keep it; the others were not sent to, and the error says why."""
+    limited, fresh = ready("DSN", "LIMITS MAILMAX=1"), ready()
+    mail = MAIL.replace(b"\r\n", b" RET=HDRS\r\n")
+    first: list[Turn] = [(mail, OK), (rcpt("b@y"), OK), (DATA, GO), (CONTENT + DOT, OK)]
+    asking = letter("b@y", "c@y", options=MailOptions(ret="HDRS"))
+    done = sent(limited, asking, *first, max_recipients=1, again=(fresh, []))
+
+    assert done.states == {"b@y": "accepted", "c@y": "not_sent"}
+    assert isinstance(done.receipt.results["c@y"].error, SMTPNotSupportedError)
 
 
 def test_a_full_connection_is_left_before_the_first_word() -> None:

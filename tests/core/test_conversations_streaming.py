@@ -290,6 +290,34 @@ def test_those_beyond_the_limit_go_behind_what_is_in_flight() -> None:
     assert done.states == ["accepted accepted", "accepted"]
 
 
+BEYOND = [(MAIL + rcpt("c@y"), OK * 2), (bdat(), OK)]
+
+
+@pytest.mark.parametrize(
+    "fresh",
+    [
+        [((), [*BEYOND, (FLIGHT, OK * 3)])],
+        [(("LIMITS MAILMAX=1",), BEYOND), ((), [(MAIL + rcpt("b@y"), OK * 2), (bdat(), OK)])],
+    ],
+)
+def test_two_that_want_a_fresh_connection(fresh: list[tuple[tuple[str, ...], list[Turn]]]) -> None:
+    """Those beyond the limit go first, and the message that found it full follows, there or over one more."""
+    too_many = OK * 2 + b"452 4.5.3 too many\r\n" + OK
+    turns = [(MAIL + rcpt("b@y", "c@y") + bdat() + NEXT, too_many + OK * 4)]
+    others = [(ready("PIPELINING", "CHUNKING", *limit), answers) for limit, answers in fresh]
+    full = warm("PIPELINING", "CHUNKING", "LIMITS MAILMAX=3")
+    done = Streamed([letter("b@y", "c@y"), letter(), letter()], (full, turns), *others)
+
+    assert done.states == ["accepted accepted", "accepted", "accepted"]
+
+
+def test_a_connection_that_dies_while_another_message_wants_a_fresh_one() -> None:
+    """What was in flight is in doubt, and who waited has nothing to do with it."""
+    first = (warm("PIPELINING", "CHUNKING", "LIMITS MAILMAX=2"), [(FLIGHT, CLOSED)])
+    fresh = (ready("PIPELINING", "CHUNKING"), [(MAIL + rcpt("b@y"), OK * 2), (bdat(), OK)])
+    assert Streamed(letters(2), first, fresh).states == ["unknown", "accepted"]
+
+
 def test_a_refused_chunk_ends_the_connection_not_the_batch() -> None:
     """RSET in the middle of a message crashes Exim (B3): the next message has a connection of its own."""
     smtp = ready("PIPELINING", "CHUNKING")
