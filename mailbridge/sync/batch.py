@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -49,7 +48,7 @@ class Batch(Iterator[Receipt]):
         self._supply: Supply[Lane] = Supply(iter(messages), self._roll, lender)
         self._lanes = self._supply.lanes
         self._broken: SMTPException | None = None
-        self._thread, self._turning = threading.get_ident(), False
+        self._turning = False
         lender.invite(self)
         self._started = self._closed = False
 
@@ -105,8 +104,6 @@ class Batch(Iterator[Receipt]):
 
     def make_room(self) -> None:
         """Somebody waits for a connection: where it is the caller of this batch, nobody else could ever free one."""
-        if self._thread != threading.get_ident():
-            return
         while self._lanes and self._lender.waiting and not self._turning:
             self._turn(closing=True)
 

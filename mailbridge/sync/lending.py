@@ -24,7 +24,14 @@ class Guest(Protocol):
     """Who keeps leases while its caller does something else, and would keep them while that caller waits for one."""
 
     def make_room(self) -> None:
-        """Give a lease back, if it is this thread that waits."""
+        """Give leases back as long as somebody waits."""
+
+
+class Guests(threading.local):
+    """Those of this thread: only the thread that waits can make them move, and no other one knows them."""
+
+    def __init__(self) -> None:
+        self.here = WeakSet[Guest]()
 
 
 class Lender(Lending[Channel]):
@@ -78,10 +85,8 @@ class Lender(Lending[Channel]):
         return lease
 
     def invite(self, guest: Guest) -> None:
-        """Ask somebody to make room where the caller waits; it is forgotten when nobody has it any more."""
-        # Critical section: a set that grows while another thread walks through it ends that walk.
-        with self._lock:
-            self._guests.add(guest)
+        """Ask somebody to make room where this thread waits; it is forgotten when nobody has it any more."""
+        self._guests.here.add(guest)
 
     def drain(self, timeout: float) -> bool:
         """Take no more messages, wait for those under way, and close.
@@ -134,7 +139,7 @@ class Lender(Lending[Channel]):
 
     def _begin(self) -> None:
         super()._begin()
-        self._guests = WeakSet[Guest]()
+        self._guests = Guests()
 
     @staticmethod
     def _bell() -> threading.Event:
@@ -148,9 +153,7 @@ class Lender(Lending[Channel]):
             return
         woken = threading.Event()
         claim.wake = woken.set
-        with self._lock:
-            guests = list(self._guests)
-        for guest in guests:
+        for guest in list(self._guests.here):
             guest.make_room()
         while (seconds := self._due(claim, deadline, why)) is not None:
             woken.wait(seconds)

@@ -3,6 +3,7 @@
 import math
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,7 +25,7 @@ def impatient_interpreter() -> Iterator[None]:
 
 
 def test_batches_are_made_while_others_wait_for_a_connection() -> None:
-    """Who waits looks through the batches that could make room, whose number changes meanwhile."""
+    """Who waits looks through the batches that could make room; the number of all of them changes meanwhile."""
     pool = Pool(Server("127.0.0.1", 1, security=Security.NONE), max_connections=1, claim_timeout=1e-6)
     held, seen = pool.claim(math.inf), set[type[BaseException]]()
     batches = [pool.send_many([]) for _ in range(MANY // 4)]
@@ -48,3 +49,19 @@ def test_batches_are_made_while_others_wait_for_a_connection() -> None:
         batch.close()
     pool.give_back(held)
     assert seen == {SMTPPoolTimeout}
+
+
+def test_who_waits_keeps_no_batch_alive() -> None:
+    """A batch that is over is gone when its owner drops it, whoever waits: none may live as long as somebody does."""
+    pool = Pool(Server("127.0.0.1", 1, security=Security.NONE), max_connections=1)
+    held, batch = pool.claim(math.inf), pool.send_many([])
+    batch.close()
+    remembered = weakref.ref(batch)
+    waiting = threading.Thread(target=lambda: pool.give_back(pool.claim(math.inf)))
+    waiting.start()
+    while not pool.waiting:
+        pass
+    del batch
+    assert remembered() is None
+    pool.give_back(held)
+    waiting.join()
