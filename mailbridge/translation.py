@@ -102,7 +102,8 @@ def _place(server: Server) -> str:
 def _made_of_tls(error: ssl.SSLError, phase: Phase | None, server: Server) -> SMTPException | None:
     advice = tls_advice(error, server)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return SMTPCertificateError(f"the certificate was not accepted: {error.verify_message}", advice=advice)
+        reason = error.verify_message.rstrip(".")  # some have a full stop of their own
+        return SMTPCertificateError(f"the certificate was not accepted: {reason}", advice=advice)
     if speaks_plain_text(error) and server.security is Security.IMPLICIT:
         return SMTPHandshakeError("the server does not speak TLS at once on this port", advice=advice)
     # With TLS 1.3 the server says only behind the handshake that it wants another certificate of the client.

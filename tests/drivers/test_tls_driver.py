@@ -55,7 +55,7 @@ def test_a_protected_session(mode: str) -> None:
     [
         ("self-signed", "self-signed certificate.*ca_file"),
         ("expired", "expired.*renewed on the server"),
-        ("wrong-name", "Use a name that the certificate is for instead of localhost"),
+        ("wrong-name", r"valid for 'localhost'\. Use a name that the certificate is for instead of localhost"),
     ],
 )
 def test_bad_certificates(mode: str, kind: str, words: str) -> None:
