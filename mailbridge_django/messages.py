@@ -25,7 +25,7 @@ from mailbridge import (
     parse_address,
     with_a_labels,
 )
-from mailbridge.addresses import MAILBOX_TEXT, parse_list
+from mailbridge.addresses import parse_list
 from mailbridge.header import ADDRESS_FIELDS
 
 # The attributes that Django writes addresses from.
@@ -63,10 +63,12 @@ def _check_addresses(message: EmailMessage, sender: str, recipients: list[str]) 
         SMTPInputError: One is none.
     """
     _check_envelope(sender, recipients)
-    others = [value for name, value in message.extra_headers.items() if name.lower() in ADDRESS_FIELDS]
-    for value in (*_as_list(message.reply_to), *others):
-        if len(text := force_str(value)) > MAILBOX_TEXT:
-            parse_list(text)
+    others = [(name, value) for name, value in message.extra_headers.items() if name.lower() in ADDRESS_FIELDS]
+    for name, value in (*(("reply_to", each) for each in _as_list(message.reply_to)), *others):
+        try:
+            parse_list(force_str(value))
+        except SMTPInputError as error:
+            raise SMTPInputError(f"{name}: {error}") from None
 
 
 def _check_envelope(sender: str | None, recipients: Iterable[str]) -> None:

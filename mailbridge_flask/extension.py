@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import weakref
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
 from flask.logging import default_handler, has_level_handler
 
-from mailbridge import Receipt
+from mailbridge import Receipt, SMTPInputError
 
 from . import cli, signals
 from .config import Settings
@@ -54,7 +55,7 @@ class Mail:
         settings = Settings.of(app.config, debug=app.debug)
         state = MailState(app, settings)
         for name, keys in mailers(app.config).items():
-            state.mailers[name] = MailState(app, Settings.of(keys, debug=app.debug), name)
+            state.mailers[name] = MailState(app, _settings_of(name, keys, debug=app.debug), name)
         for mailer in (state, *state.mailers.values()):
             if not mailer.suppress:
                 mailer.settings.describe()
@@ -113,6 +114,14 @@ class Mail:
     def record_messages(self) -> AbstractContextManager[list[Message]]:
         """Record the messages that leave, or would leave; see `mailbridge_flask.signals.record_messages`."""
         return signals.record_messages()
+
+
+def _settings_of(name: str, keys: Mapping[str, Any], *, debug: bool) -> Settings:
+    """The settings of a named mailer; an error says whose they are."""
+    try:
+        return Settings.of(keys, debug=debug)
+    except SMTPInputError as error:
+        raise SMTPInputError(f"MAIL_MAILERS[{name!r}]: {error}") from None
 
 
 def _current_app() -> Flask:

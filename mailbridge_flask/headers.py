@@ -43,7 +43,8 @@ def complaint(
 
 
 def _sentence(field: str, value: str) -> str:
-    return f"{printable(field, 100)} holds a line end: {printable(repr(value), 100)}"
+    what = "a line end" if re.search(r"[\r\n]", value) else "a NUL"
+    return f"{printable(field, 100)} holds {what}: {printable(repr(value), 100)}"
 
 
 def _breaks_out(value: str) -> bool:

@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import ClassVar, Protocol
 
 from mailbridge import MailObject, Receipt, SMTPException, SMTPInputError, printable
+from mailbridge.addresses import parse_list
+from mailbridge.header import ADDRESS_FIELDS
 
 from .config import Settings
 from .content import Attachment, assembled, charset_name
@@ -221,6 +223,8 @@ class Message:
         for name, value in (self.extra_headers or {}).items():
             if name.lower() in _OURS:
                 raise SMTPInputError(f"extra_headers: {name} is what the message says about its own parts")
+            if name.lower() in ADDRESS_FIELDS:
+                _check_list(name, unfolded(value))
             if name.lower() not in _HIDDEN:
                 yield name, encoded(unfolded(value), charset)
 
@@ -279,6 +283,13 @@ def _listed(name: str, mailboxes: Iterable[Mailbox] | None) -> list[Mailbox]:
     if isinstance(mailboxes, str | bytes):
         raise SMTPInputError(f"{name} is a list of addresses, not one string: {printable(repr(mailboxes), 100)}")
     return list(mailboxes or [])
+
+
+def _check_list(name: str, text: str) -> None:
+    try:
+        parse_list(text)
+    except SMTPInputError as error:
+        raise SMTPInputError(f"extra_headers: {name}: {error}") from None
 
 
 def _address(mailbox: Mailbox) -> str:

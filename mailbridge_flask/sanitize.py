@@ -36,20 +36,23 @@ def divided(mailbox: Mailbox) -> tuple[str, Address]:
         address = parse_address(mailbox)
         name = mailbox.rpartition("<")[0].strip() if mailbox.rstrip().endswith(">") else ""
         return _QUOTED.sub(lambda quoted: re.sub(r"\\(.)", r"\1", quoted[1]), name), address
-    pair: object = mailbox
-    if not (isinstance(pair, tuple) and len(pair) == 2):
-        raise SMTPInputError(f"an address is a string, or a name and an address, not {printable(repr(pair))}")
-    name = force_text(pair[0] or "")
+    name, written = _pair(mailbox)
     if _CONTROL.search(name):
         raise SMTPInputError(f"the name {printable(repr(name))} holds a control character or a line end")
-    return name, parse_address(pair[1])
+    return name, parse_address(written)
+
+
+def _pair(mailbox: object) -> tuple[str, str]:
+    if not (isinstance(mailbox, tuple) and len(mailbox) == 2):
+        raise SMTPInputError(f"an address is a string, or a name and an address, not {printable(repr(mailbox))}")
+    return force_text(mailbox[0] or ""), mailbox[1]
 
 
 def spelled(mailbox: Mailbox) -> str:
     """Write a mailbox as `Name <address>`, its name in quotes only where it needs them."""
     if isinstance(mailbox, str):
         return mailbox
-    name, address = force_text(mailbox[0] or ""), mailbox[1]
+    name, address = _pair(mailbox)
     # A dot is common in a name, and everybody reads it (RFC 5322 section 4.1, obs-phrase).
     written = name if not _SPECIAL.search(name.replace(".", "")) else _quoted(name)
     return f"{written} <{address}>" if name else address

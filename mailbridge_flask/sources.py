@@ -20,7 +20,7 @@ _KEYS = {"host": "MAIL_SERVER", "timeouts": "MAIL_TIMEOUTS"}
 _AGREED = ("MAIL_SERVER", "MAIL_PORT", "MAIL_USERNAME", "MAIL_PASSWORD")
 
 
-# What holds for every mailer of an app. The rest says where mail goes, and how.
+# What holds for every mailer of an app.
 _COMMON = {
     "MAIL_ALLOW_DOMAINS",
     "MAIL_ASCII_ATTACHMENTS",
@@ -33,6 +33,38 @@ _COMMON = {
 }
 
 
+# The keys of a mailer: those, and what says where mail goes, and how.
+KEYS = _COMMON | {
+    "MAIL_ALLOW_PLAINTEXT_AUTH",
+    "MAIL_AUTH",
+    "MAIL_CA_FILE",
+    "MAIL_CHUNKING",
+    "MAIL_CLAIM_TIMEOUT",
+    "MAIL_CLIENT_CERT",
+    "MAIL_CLIENT_KEY",
+    "MAIL_DEADLINE",
+    "MAIL_LOCAL_HOSTNAME",
+    "MAIL_MAX_AGE",
+    "MAIL_MAX_CONNECTIONS",
+    "MAIL_MAX_EMAILS",
+    "MAIL_MAX_IDLE",
+    "MAIL_MAX_MESSAGES",
+    "MAIL_MAX_RECIPIENTS",
+    "MAIL_PASSWORD",
+    "MAIL_PIPELINING",
+    "MAIL_PORT",
+    "MAIL_SECURITY",
+    "MAIL_SERVER",
+    "MAIL_TIMEOUT",
+    "MAIL_TIMEOUTS",
+    "MAIL_TOKEN_PROVIDER",
+    "MAIL_URL",
+    "MAIL_USERNAME",
+    "MAIL_USE_SSL",
+    "MAIL_USE_TLS",
+}
+
+
 def mailers(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Read MAIL_MAILERS: the keys of each named mailer, completed from those of the app.
 
@@ -40,18 +72,21 @@ def mailers(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     another one takes everything.
 
     Raises:
-        SMTPInputError: It is no dictionary of dictionaries, or has a name that is taken.
+        SMTPInputError: It is no dictionary of dictionaries, or has a name that is taken; a mailer has an unknown key.
     """
     named = config.get("MAIL_MAILERS") or {}
     if not isinstance(named, Mapping) or not all(isinstance(one, Mapping) for one in named.values()):
         raise SMTPInputError("MAIL_MAILERS: a dictionary is allowed with a dictionary of keys for each name")
     if "default" in named:
         raise SMTPInputError("MAIL_MAILERS: 'default' is the mailer of the MAIL_* keys themselves")
-    return {str(name): _completed(config, one) for name, one in named.items()}
+    return {str(name): _completed(config, str(name), one) for name, one in named.items()}
 
 
-def _completed(config: Mapping[str, Any], mailer: Mapping[str, Any]) -> dict[str, Any]:
+def _completed(config: Mapping[str, Any], name: str, mailer: Mapping[str, Any]) -> dict[str, Any]:
     own = {f"MAIL_{str(key).upper().removeprefix('MAIL_')}": value for key, value in mailer.items()}
+    if unknown := [key.removeprefix("MAIL_") for key in own if key not in KEYS]:
+        # The app's config belongs to many; here a slip would send mail to another server.
+        raise SMTPInputError(f"MAIL_MAILERS: {printable(repr(name))} has an unknown key, {printable(unknown[0])}")
     alone = bool(own.get("MAIL_URL") or own.get("MAIL_SERVER"))
     return {key: value for key, value in config.items() if not alone or key in _COMMON} | own
 
@@ -68,7 +103,10 @@ def expanded(values: Mapping[str, Any]) -> dict[str, Any]:
     security = _by_keys(values)
     said: dict[str, Any] = {}
     if url := values.get("MAIL_URL"):
-        said = parse(url, security)
+        try:
+            said = parse(url, security)
+        except SMTPInputError as error:
+            raise SMTPInputError(f"MAIL_URL: {error}") from None
         if not _PORT.search(url.rpartition("@")[2]) and "MAIL_PORT" in values:
             del said["port"]
         if security is None and "security" not in said:

@@ -88,6 +88,21 @@ def test_s6_a_sender_that_is_none(server: ScriptedServer, mail_for: MailFor, fie
     assert server.connections == []
 
 
+@pytest.mark.parametrize("name", ["From", "Sender", "Reply-To", "To", "Cc"])
+def test_s6_a_header_field_whose_address_is_none(server: ScriptedServer, mail_for: MailFor, name: str) -> None:
+    """S6: nor does one go out in a field that the program writes itself."""
+    with pytest.raises(ValueError, match=f"extra_headers: {name}: 'eve@' is not an address"):
+        mail_for(server).send(letter(extra_headers={name: "bob@example.org,eve@"}))
+
+    assert server.connections == []
+
+
+def test_a_sender_that_is_no_text() -> None:
+    """It is no address, whatever the program meant by it."""
+    with pytest.raises(ValueError, match="not 42"):
+        letter(sender=42)
+
+
 def test_s10_header_and_envelope_agree(server: ScriptedServer, mail_for: MailFor) -> None:
     """S10: a quoted local part stays quoted; the mail goes where the header says."""
     mail_for(server).send(letter(recipients=['"eve@evil x"@ok.example']))

@@ -64,3 +64,13 @@ def test_wrong_mailers_are_refused(mail_for: MailFor, inbox: Inbox, wrong: objec
     """A wrong app does not start."""
     with pytest.raises(SMTPInputError, match="MAIL_MAILERS: "):
         mail_for(inbox, MAIL_MAILERS=wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"SEVER": "mail.example.com"}, "'bulk' has an unknown key, SEVER"), ({"PORT": "smtp"}, r"\['bulk'\]: MAIL_PORT")],
+)
+def test_a_wrong_key_of_a_mailer(mail_for: MailFor, inbox: Inbox, wrong: dict[str, str], said: str) -> None:
+    """The error says whose it is; a slip does not send mail by another server."""
+    with pytest.raises(SMTPInputError, match=f"MAIL_MAILERS.*{said}"):
+        mail_for(inbox, MAIL_MAILERS={"bulk": wrong})
