@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import binascii
 import hmac
 import re
+from base64 import b64decode
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from .errors import SMTPInputError, SMTPSecurityError
+from .replies import Reply
 
 # Above this a server would only burn the client's CPU; OWASP asks for 600,000 rounds in 2023.
 SCRAM_ROUNDS = 1_000_000
@@ -204,3 +207,24 @@ def candidates(takes: str, wanted: Sequence[Mechanism], offered: Sequence[str]) 
     """
     order = wanted or [mechanism for mechanism in MECHANISMS.values() if mechanism.takes != "nothing"]
     return [m for m in order if m.takes in {takes, "nothing"} and m.name.upper() in offered and m.runs()]
+
+
+def repeats(words: bytes, said: bytes) -> bool:
+    """Whether a server's words hold what was said in secret: in base64, plain, or the secret in it.
+
+    Args:
+        words: What the server answered.
+        said: An initial response, or an answer to a 334, in base64.
+    """
+    try:
+        plain = b64decode(said, validate=True)
+    except binascii.Error:
+        plain = b""
+    # RFC 4616 section 2: NUL stands before the password; XOAUTH2 and OAUTHBEARER separate by SOH.
+    parts = [part.removeprefix(b"auth=Bearer ") for part in re.split(rb"[\x00\x01]", plain) if part]
+    return any(len(one) > 1 and one in words for one in (said, plain, *parts[-1:]))
+
+
+def hushed(reply: Reply, said: bytes) -> Reply:
+    """The reply as it is, or its code alone where its words repeat a secret."""
+    return Reply(reply.code, ("[hidden: it repeats a secret]",)) if repeats(reply.raw, said) else reply

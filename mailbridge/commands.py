@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from .addresses import Address
+from .auth import hushed
 from .errors import SMTPInputError
 from .facts import Phase, printable
 from .parameters import MailOptions, RcptOptions, is_whole
@@ -161,19 +160,6 @@ class StartTLS(Command):
     keyword: ClassVar[bytes] = b"STARTTLS"
 
 
-def _hushed(reply: Reply, said: bytes) -> Reply:
-    """The reply as it is, or its code alone where its words hold what was said: base64, plain, or the secret in it."""
-    try:
-        plain = b64decode(said, validate=True)
-    except binascii.Error:
-        plain = b""
-    # RFC 4616 section 2: NUL stands before the password; XOAUTH2 and OAUTHBEARER separate by SOH.
-    parts = [part.removeprefix(b"auth=Bearer ") for part in re.split(rb"[\x00\x01]", plain) if part]
-    if any(len(one) > 1 and one in reply.raw for one in (said, plain, *parts[-1:])):
-        return Reply(reply.code, ("[hidden: it repeats a secret]",))
-    return reply
-
-
 @dataclass(frozen=True, slots=True)
 class Auth(Command):
     """RFC 4954 section 4, with an initial response in base64 or without one."""
@@ -193,7 +179,7 @@ class Auth(Command):
 
     def hushed(self, reply: Reply) -> Reply:
         """A reply to this command, without the secret should the server repeat it (WIRE.md S16)."""
-        return _hushed(reply, self.initial or b"")
+        return hushed(reply, self.initial or b"")
 
     @property
     def fits(self) -> bool:
@@ -213,7 +199,7 @@ class AuthResponse(Command):
 
     def hushed(self, reply: Reply) -> Reply:
         """As for AUTH."""
-        return _hushed(reply, self.response)
+        return hushed(reply, self.response)
 
     def _words(self) -> tuple[bytes]:
         return (self.response,)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
+from ..auth import hushed, repeats
 from ..commands import AUTH_LINE, line
 from ..errors import (
     SMTPInputError,
@@ -18,7 +19,7 @@ from ..errors import (
 )
 from ..facts import printable
 from ..wire import ReplyBuffer
-from .hiding import HiddenOctets, HiddenText, sheltered, verb_of
+from .hiding import HIDDEN, HiddenOctets, HiddenText, sheltered, verb_of
 from .names import names
 from .privacy import is_private
 from .reading import ReplyReader, left_over, reader_of
@@ -53,6 +54,7 @@ class Connection:
 
     _host = ""
     _challenged = False  # the last reply was a 334: what is sent next is a secret
+    _told = HiddenOctets()  # the credentials in what was sent last: a server may repeat them
     _invited = False  # the last reply was the 354 to DATA: what is sent next is content
     _awaited: Sequence[str] = ()  # what has been sent and not answered: verbs, and whole RCPT commands
 
@@ -86,6 +88,7 @@ class Connection:
             s = text.encode(self.command_encoding) if isinstance(s, str) else HiddenOctets(s)
         elif isinstance(s, str):
             s = s.encode(self.command_encoding)
+        self._told = HiddenOctets(s.split()[-1] if isinstance(s, HiddenOctets) and s.split() else b"")
         if self._may_speak():
             sys.audit("smtplib.send", self, repr(s).encode() if isinstance(s, HiddenOctets) else s)
             self._transmit(s)
@@ -216,6 +219,7 @@ class Connection:
         try:
             while (reply := replies.next()) is None:
                 replies.feed(self._line(replies))
+            reply = hushed(reply, self._told)
         except SMTPProtocolError as error:
             self.close()
             return -1, str(error).encode()
@@ -230,7 +234,7 @@ class Connection:
             wrong_mode = ": the server speaks TLS at once on this port" if before.looks_like_tls else ""
             raise SMTPServerDisconnected(f"Connection unexpectedly closed{wrong_mode}")
         if self.debuglevel > 0:
-            self._print_debug("reply:", repr(text))
+            self._print_debug("reply:", HIDDEN if repeats(text, self._told) else repr(text))
         if len(text) > names["_MAXLINE"]:
             raise SMTPResponseException(500, "Line too long.")
         # A socket of a test's own may leave the line end off; from a real one that is half a reply.
@@ -239,6 +243,7 @@ class Connection:
     def _await_nothing(self) -> None:
         self._awaited = []
         self._challenged = self._invited = False
+        self._told = HiddenOctets()
 
     def close(self) -> None:
         """Close the connection, without a word to the server."""

@@ -276,6 +276,24 @@ def test_s16_tracebacks(serve, dial, step: str, how: Then | None) -> None:
     assert not any(secret in shown for secret in (PASSWORD, *ENCODED, repr(PASSWORD)))
 
 
+@pytest.mark.parametrize(("mechanism", "step", "encoded"), [("PLAIN", "AUTH", 1), ("LOGIN", "RESPONSE", 0)])
+def test_s16_a_server_that_repeats_it(
+    serve, dial, mechanism: str, step: str, encoded: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S16: of a refusal that quotes the password or its line only the code is kept, and debug output hides it."""
+    for words in (PASSWORD, ENCODED[encoded]):
+        server = serve(accounts={"ann": PASSWORD}, auth=(mechanism,))
+        server.answer(step, f"535-no\r\n535 <{words}>\r\n".encode())
+        client = dial(server)
+        client.set_debuglevel(1)
+        with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
+            client.login("ann", PASSWORD)
+        assert caught.value.smtp_error == b"[hidden: it repeats a secret]"
+        printed = capsys.readouterr().err
+        assert "reply: b'535-no" in printed
+        assert not any(form in printed for form in (words, repr(words.encode())[2:-1]))
+
+
 def test_s16_repr_and_pickle(serve, dial) -> None:
     """S16: the object keeps user and password, as the standard one does, and shows them to nobody."""
     client = dial(serve(accounts={"ann": PASSWORD}))

@@ -1,0 +1,38 @@
+"""The matrix is whole: each row has each face, or says why it cannot."""
+
+import ast
+from pathlib import Path
+
+from tests.security.matrix import CANNOT, ROWS, row_of, table
+
+
+def by_row() -> dict[str, list[str]]:
+    """The tests that run with faces, by row."""
+    found: dict[str, list[str]] = {row: [] for row in ROWS}
+    for path in sorted(Path(__file__).parent.glob("test_*_driver.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if (
+                isinstance(node, ast.FunctionDef)
+                and node.name.startswith("test_")
+                and "face" in [arg.arg for arg in node.args.args]
+            ):
+                found[row_of(node.name)].append(node.name)
+    return found
+
+
+def test_each_row_has_tests() -> None:
+    """S1 to S23, each by the faces."""
+    assert [row for row, names in by_row().items() if not names] == []
+
+
+def test_each_reason_is_of_a_test() -> None:
+    """A test that was renamed takes its reasons with it."""
+    everything = [name for names in by_row().values() for name in names]
+    assert [name for name in CANNOT if name not in everything] == []
+
+
+def test_the_table_shows_a_hole() -> None:
+    """A face without a case in a row is a dash."""
+    [_, first, second, *_] = table({("S1", "Client"): 4, ("S2", "Pool"): 2}, ["Client", "Pool"])
+    assert first.split()[-2:] == ["4", "-"]
+    assert second.split()[-2:] == ["-", "2"]
