@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import django
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -49,6 +50,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
             **self.admin_site.each_context(request),
             "title": "Chart of deliveries",
             "opts": self.opts,
+            "crumbs_are_listed": django.VERSION >= (6, 1),
             "days": days,
             "periods": sorted(PERIODS),
             "by_day": counts.per_day(rows, days),

@@ -129,3 +129,9 @@ def test_a_small_count_is_seen() -> None:
     [bar] = chart.bars([("a day", {"accepted": 1_000_000, "rejected": 1})])
     assert [part.length for part in bar.segments if part.count] == [1_000, chart.SHORTEST]
     assert sum(part.length for part in bar.segments) <= chart.WIDTH
+
+
+def test_the_way_back(admin_client: Client) -> None:
+    """The chart has Django's breadcrumbs, in whichever element this Django's style expects them."""
+    of_django, ours = (re.findall(r'<(\w+) class="breadcrumbs"', page(admin_client, url)) for url in (LIST, CHART))
+    assert ours == of_django != []

@@ -136,3 +136,10 @@ def test_on_a_phone_at_night(phone: Chrome, url: str, page: str) -> None:
     assert phone.execute_script("return document.documentElement.scrollWidth") == 360
     assert max(phone.execute_script(light, "backgroundColor")) < 64
     assert min(phone.execute_script(light, "color")) > 192
+
+
+def test_the_chart_on_a_phone(phone: Chrome, url: str) -> None:
+    """Its bars do not vanish beside the figures."""
+    phone.get(f"{url}chart/")
+    bar = phone.find_element(By.CSS_SELECTOR, "tbody svg")
+    assert bar.size["width"] >= 100
