@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from mailbridge import MailObject
-from tests.servers.lab import LABS, Aiosmtpd, Dovecot, Lab, MissingError, Nodemailer, Postfix
-from tests.servers.lab.faces import FACES, Face
+from tests.servers.lab import LABS, Aiosmtpd, Dovecot, Lab, MissingError, Nodemailer, Postfix, Submission
+from tests.servers.lab.faces import FACES, POOLS, Face, Pooled
 from tests.servers.lab.machine import free_ports
 
 collect_ignore_glob = [] if os.environ.get("REAL_SERVERS") else ["test_*.py"]
@@ -26,14 +26,20 @@ class Street:
     def __call__(self, kind: type[Lab]) -> Lab:
         if kind not in self.labs:
             try:
-                if kind is Postfix:
-                    Postfix.sasl = self(Dovecot).folder / "run" / "postfix-auth"
-                lab = kind()
+                lab = self._made(kind)
             except MissingError as missing:
                 pytest.skip(f"{kind.name}: {missing}")
             self.labs[kind] = lab
-            lab.start()
+            if kind is not Submission:
+                lab.start()
         return self.labs[kind]
+
+    def _made(self, kind: type[Lab]) -> Lab:
+        if kind is Submission:
+            return Submission(self(Dovecot), self(Postfix))  # type: ignore[arg-type]  # as they were asked for
+        if kind is Postfix:
+            Postfix.sasl = self(Dovecot).folder / "run" / "postfix-auth"
+        return kind()
 
     def close(self) -> None:
         for lab in self.labs.values():
@@ -83,6 +89,17 @@ def nodemailer(street: Street) -> Lab:
 def face(request: pytest.FixtureRequest) -> type[Face]:
     """Each way to use us."""
     return request.param  # type: ignore[no-any-return]  # pytest types it as Any
+
+
+@pytest.fixture(params=POOLS, ids=lambda pool: pool.__name__.lower())
+def pooled(request: pytest.FixtureRequest) -> type[Pooled]:
+    """Each of the pools."""
+    return request.param  # type: ignore[no-any-return]  # pytest types it as Any
+
+
+@pytest.fixture
+def submission(street: Street) -> Lab:
+    return street(Submission)
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 """What arrives at real servers is what was sent, octet for octet, behind the header fields that they add."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 
 from mailbridge import MailObject, MailOptions, RcptOptions, SMTPNotSupportedError
-from tests.servers.lab import Lab
+from tests.servers.lab import Dovecot, Lab, Submission
 from tests.servers.lab.faces import Face
 from tests.servers.lab.machine import IDN, LIMIT, added
 
@@ -74,6 +75,8 @@ def test_a_local_part_beyond_ascii_goes_by_smtputf8(
     smtp: Lab, face: type[Face], letter: Callable[..., MailObject], token: str
 ) -> None:
     """Where SMTPUTF8 is offered, the address travels as it is."""
+    if smtp.name == "submission":
+        pytest.skip("Dovecot offers no SMTPUTF8: see the next test")
     with face(smtp.server()) as client:
         receipt = client.send(letter("grüße@lab.test"))
 
@@ -81,31 +84,51 @@ def test_a_local_part_beyond_ascii_goes_by_smtputf8(
     assert smtp.arrived(token)
 
 
+@pytest.mark.parametrize("kind", [Dovecot, Submission], ids=lambda kind: kind.name)
 def test_without_smtputf8_only_that_recipient_fails(
-    dovecot: Lab, face: type[Face], letter: Callable[..., MailObject], token: str
+    street: Callable[[type[Lab]], Lab],
+    kind: type[Lab],
+    face: type[Face],
+    letter: Callable[..., MailObject],
+    token: str,
 ) -> None:
     """Dovecot offers no SMTPUTF8: a local error for one, the mail for the other."""
-    with face(dovecot.server()) as client, pytest.raises(SMTPNotSupportedError) as caught:
+    lab = street(kind)
+    with face(lab.server()) as client, pytest.raises(SMTPNotSupportedError) as caught:
         client.send(letter("grüße@lab.test", "bob@lab.test"))
 
     assert list(caught.value.receipt.accepted) == ["bob@lab.test"]
-    assert dovecot.arrived(token)
+    assert lab.arrived(token)
+
+
+OPTIONS = MailOptions(ret="HDRS", envid="lab+1=2")
+EACH = {"bob@lab.test": RcptOptions(notify=["SUCCESS"], original="robert@lab.test")}
 
 
 def test_delivery_reports_can_be_asked_for(
     postfix: Lab, face: type[Face], letter: Callable[..., MailObject], token: str
 ) -> None:
     """RFC 3461: RET, ENVID, NOTIFY and ORCPT come back in the report that Postfix writes to the sender."""
-    options = MailOptions(ret="HDRS", envid="lab+1=2")
-    each = {"bob@lab.test": RcptOptions(notify=["SUCCESS"], original="robert@lab.test")}
-
     with face(postfix.server()) as client:
-        client.send(letter(options=options, recipient_options=each))
+        client.send(letter(options=OPTIONS, recipient_options=EACH))
 
     report = next(text for text in postfix.arrived(token, 2) if b"message/delivery-status" in text)
     assert b"Original-Envelope-Id: lab+1=2\r\n" in report
     assert b"Original-Recipient: rfc822;robert@lab.test\r\n" in report
     assert b"Hello" not in report
+
+
+def test_delivery_reports_as_smtp_server_reads_them(
+    nodemailer: Lab, face: type[Face], letter: Callable[..., MailObject], token: str
+) -> None:
+    """It keeps what it was asked for beside the message."""
+    with face(nodemailer.server()) as client:
+        client.send(letter(options=OPTIONS, recipient_options=EACH))
+
+    [path] = [each for each in nodemailer.stored() if token.encode() in each.read_bytes()]
+    envelope = json.loads((nodemailer.folder / f"{path.name}.json").read_text())
+    assert envelope["dsn"] == {"ret": "HDRS", "envid": "lab+1=2"}
+    assert envelope["rcptTo"][0]["dsn"] == {"notify": ["SUCCESS"], "orcpt": "rfc822;robert@lab.test"}
 
 
 def test_delivery_reports_where_they_are_not_offered_are_an_error(

@@ -71,16 +71,6 @@ class Scripted:
         return f"cuts, resets, 4yz, 5yz and 421 at random, seed {self._seed}"
 
 
-class _Soaked(Postfix):
-    """The lab's Postfix, which tries a delivery again at once where a restart broke it off."""
-
-    def configure(self) -> None:
-        super().configure()
-        with (self.folder / "conf/main.cf").open("a") as file:
-            for name in ("minimal_backoff_time", "maximal_backoff_time", "queue_run_delay", "transport_retry_time"):
-                file.write(f"{name} = 2s\n")
-
-
 class Restarted:
     """Postfix, stopped and started every 20 s; its mailboxes are its book.
 
@@ -92,7 +82,7 @@ class Restarted:
 
     def __init__(self, folder: Path, every: float = RESTART) -> None:
         self.taken = folder / "postfix.taken"
-        self._lab, self._every = _Soaked(), every
+        self._lab, self._every = Postfix(), every
         self.port = self._lab.ports["smtp"]
         self.restarts = 0
         self._over = threading.Event()
@@ -154,9 +144,6 @@ class Restarted:
 
     def _delivered(self) -> bool:
         """Nothing is on its way to the mailboxes."""
-        queue = self._lab.folder / "queue"
-        files = [path for busy in ("incoming", "active", "deferred") for path in (queue / busy).rglob("*")]
-        # What cleanup was killed over is never executable: nobody was told that it is there.
-        waits = any(path.is_file() and path.stat().st_mode & 0o100 for path in files)
+        idle = self._lab.idle()
         time.sleep(0.2)
-        return not self._empty_boxes() and not waits
+        return not self._empty_boxes() and idle

@@ -10,7 +10,8 @@ from .machine import Lab, MissingError
 from .nodemailer import Nodemailer
 from .postfix import Postfix
 from .python import Aiosmtpd
+from .submission import Submission
 
-LABS: tuple[type[Lab], ...] = (Postfix, Dovecot, Aiosmtpd, Nodemailer)
+LABS: tuple[type[Lab], ...] = (Postfix, Dovecot, Submission, Aiosmtpd, Nodemailer)
 
-__all__ = ["LABS", "Aiosmtpd", "Dovecot", "Lab", "MissingError", "Nodemailer", "Postfix"]
+__all__ = ["LABS", "Aiosmtpd", "Dovecot", "Lab", "MissingError", "Nodemailer", "Postfix", "Submission"]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import ClassVar
 
-from .machine import IDN_A_LABEL, PASSWORD, USER, Lab, MissingError
+from .machine import IDN_A_LABEL, LARGEST, LIMIT, PASSWORD, USER, Lab, MissingError
 
 KEY = b"a key of this lab alone, thirty-two octets"
 CONFIG = """\
@@ -54,6 +54,7 @@ userdb {{
 submission_relay_host = 127.0.0.1
 submission_relay_port = {relay}
 submission_relay_trusted = no
+submission_max_mail_size = {largest}
 service lmtp {{
   inet_listener lmtp {{
     address = 127.0.0.1
@@ -63,10 +64,19 @@ service lmtp {{
     address = 127.0.0.1
     port = {starttls}
   }}
+  inet_listener tls {{
+    address = 127.0.0.1
+    port = {tls}
+    ssl = yes
+  }}
 }}
 service submission-login {{
   inet_listener submission {{
     port = {submission}
+  }}
+  inet_listener submissions {{
+    port = {submissions}
+    ssl = yes
   }}
 }}
 service auth {{
@@ -86,6 +96,7 @@ USERS = (
     *(f"{name}@lab.test:{{PLAIN}}{PASSWORD}::::::" for name in ("ann", "bob", "cid", *(f"u{n}" for n in range(50)))),
     f"bob@{IDN_A_LABEL}:{{PLAIN}}{PASSWORD}::::::",
     f"full@lab.test:{{PLAIN}}{PASSWORD}::::::userdb_quota_rule=*:bytes=1",
+    f"small@lab.test:{{PLAIN}}{PASSWORD}::::::userdb_quota_max_mail_size={LIMIT}",
     f"temp@lab.test:{{PLAIN}}{PASSWORD}::::::userdb_tempfail=yes",
 )
 
@@ -107,7 +118,7 @@ class Dovecot(Lab):
     """A Dovecot with mailboxes of its own, run by root as the package would."""
 
     name = "dovecot"
-    doors = ("lmtp", "starttls", "submission")
+    doors = ("lmtp", "starttls", "tls", "submission", "submissions")
     lmtp = True
     unix_lines = True
     relay: ClassVar[int] = 1  # the port behind the submission service
@@ -121,7 +132,7 @@ class Dovecot(Lab):
             raise MissingError("Dovecot needs root to start")
 
     def configure(self) -> None:
-        self.write("dovecot.conf", CONFIG.format(folder=self.folder, relay=self.relay, **self.ports))
+        self.write("dovecot.conf", CONFIG.format(folder=self.folder, relay=self.relay, largest=LARGEST, **self.ports))
         self.write("users", "\n".join(USERS) + "\n")
         self.write("keys/default/HS256/default", base64.b64encode(KEY))
         self.write(

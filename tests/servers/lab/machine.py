@@ -21,6 +21,13 @@ LARGEST = 16 * LIMIT
 RECIPIENTS = 20
 USER, PASSWORD = "ann@lab.test", "correct horse"  # of loopback only
 IDN, IDN_A_LABEL = "bücher.test", "xn--bcher-kva.test"
+# What protects a door; nothing does where it is not named here.
+DOORS = {
+    "tls": Security.IMPLICIT,
+    "starttls": Security.STARTTLS,
+    "submission": Security.STARTTLS,
+    "submissions": Security.IMPLICIT,
+}
 # Header fields that servers put in front of a message.
 ADDED = (b"return-path:", b"received:", b"delivered-to:", b"x-original-to:", b"x-peer:", b"x-mailfrom:", b"x-rcptto:")
 
@@ -73,6 +80,8 @@ class Lab:
         longest: The longest line that it takes.
         unix_lines: It stores lines that end in LF, and one file for each recipient.
         queues: It delivers behind its reply, and once more where it was killed in between.
+        once: It keeps one file for a message, whatever the number of its recipients.
+        small: The door whose SIZE is limited, and to how many octets.
     """
 
     name: ClassVar[str]
@@ -81,6 +90,8 @@ class Lab:
     longest: ClassVar[int] = 5000
     unix_lines: ClassVar[bool] = False
     queues: ClassVar[bool] = False
+    once: ClassVar[bool] = False
+    small: ClassVar[tuple[str, int]] = ("small", LIMIT)
 
     def __init__(self) -> None:
         self.check()
@@ -91,7 +102,7 @@ class Lab:
         self.mail = self.folder / "mail"
         self.mail.mkdir()
         self.ca = self.write("ca.pem", AUTHORITY.cert_pem.bytes())
-        leaf = AUTHORITY.issue_cert("localhost", "127.0.0.1")
+        leaf = AUTHORITY.issue_cert("localhost")
         self.cert = self.write("cert.pem", b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
         self.key = self.write("key.pem", leaf.private_key_pem.bytes())
         self.foreign = self.write("foreign.pem", STRANGER.cert_pem.bytes())
@@ -155,9 +166,9 @@ class Lab:
     def server(self, door: str = "", **changes: Any) -> Server:
         """Where and how to connect: trusted, and by default through the first door."""
         door = door or self.doors[0]
-        security = {"tls": Security.IMPLICIT, "starttls": Security.STARTTLS}.get(door, Security.NONE)
+        security = DOORS.get(door, Security.NONE)
         values: dict[str, Any] = {
-            "host": "127.0.0.1",
+            "host": "127.0.0.1" if security is Security.NONE else "localhost",
             "port": self.ports[door],
             "security": security,
             "lmtp": self.lmtp,
@@ -169,6 +180,9 @@ class Lab:
     def stored(self) -> list[Path]:
         """The files of the messages that it has."""
         return [path for path in self.mail.rglob("*") if path.is_file() and "tmp" not in path.parts[-2:]]
+
+    def settle(self) -> None:
+        """Wait until all that it took responsibility for has arrived. Most servers say so by their reply."""
 
     def arrived(self, token: str, count: int = 1) -> list[bytes]:
         """The messages that hold a token, as they were stored, with lines that end in CRLF."""

@@ -47,6 +47,7 @@ const particular = {
     starttls: { authOptional: true },
     tls: { authOptional: true, secure: true },
     small: { authOptional: true, size: config.limit, disabledCommands: ['STARTTLS'] },
+    unsized: { authOptional: true, size: config.limit, hideSize: true, disabledCommands: ['STARTTLS'] },
     idle: { authOptional: true, socketTimeout: 1000, disabledCommands: ['STARTTLS'] },
 };
 for (const [door, port] of Object.entries(config.ports)) {
@@ -56,6 +57,7 @@ for (const [door, port] of Object.entries(config.ports)) {
         cert: fs.readFileSync(config.folder + '/cert.pem'),
         size: config.largest,
         disableReverseLookup: true,
+        hideDSN: false,
         authMethods: ['PLAIN', 'LOGIN', 'CRAM-MD5', 'XOAUTH2'],
         ...handlers,
         ...particular[door],

@@ -16,7 +16,8 @@ class Nodemailer(Lab):
     """smtp-server with a handler that keeps what it gets."""
 
     name = "smtp-server"
-    doors = ("smtp", "starttls", "tls", "small", "idle")
+    doors = ("smtp", "starttls", "tls", "small", "unsized", "idle")
+    once = True
 
     def check(self) -> None:
         if not shutil.which("node"):

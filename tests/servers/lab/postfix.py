@@ -4,10 +4,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from .machine import IDN, IDN_A_LABEL, LARGEST, LIMIT, RECIPIENTS, Lab, MissingError
+from .machine import IDN, IDN_A_LABEL, LARGEST, LIMIT, RECIPIENTS, Lab, MissingError, eventually
 
 MASTER = Path("/usr/lib/postfix/sbin/master")
 
@@ -41,6 +42,10 @@ smtpd_recipient_restrictions = check_recipient_access regexp:{folder}/conf/recip
 smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
 smtpd_end_of_data_restrictions = check_sender_access regexp:{folder}/conf/ends
 smtpd_client_connection_count_limit = 0
+minimal_backoff_time = 2s
+maximal_backoff_time = 2s
+queue_run_delay = 2s
+transport_retry_time = 2s
 smtpd_tls_security_level = may
 smtpd_tls_cert_file = {folder}/cert.pem
 smtpd_tls_key_file = {folder}/key.pem
@@ -76,6 +81,12 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
+def _waits(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return path.is_file() and bool(path.stat().st_mode & 0o100)
+    return False
+
+
 class Postfix(Lab):
     """A Postfix with a queue of its own, run by root as the package would."""
 
@@ -109,6 +120,17 @@ class Postfix(Lab):
             (self.folder / name).mkdir(exist_ok=True)
             shutil.chown(self.folder / name, owner)
         subprocess.run(["postfix", "-c", self.folder / "conf", "check"], check=True, capture_output=True)
+
+    def settle(self) -> None:
+        eventually(f"the queue is empty: {self.output()}", self.idle, 60)
+
+    def idle(self) -> bool:
+        """Nothing is in its queue."""
+        # A message goes from left to right, and back to the end where it could not be delivered.
+        queues = [self.folder / "queue" / name for name in ("deferred", "incoming", "active", "deferred")]
+        found = [path for queue in queues for path in queue.rglob("*")]
+        # What cleanup was killed over never becomes executable: nobody was told that it is there.
+        return not any(_waits(path) for path in found)
 
     def command(self) -> Sequence[str]:
         return [str(MASTER), "-d", "-c", str(self.folder / "conf")]

@@ -22,7 +22,8 @@ class Aiosmtpd(Lab):
     """The server of aiosmtpd, which comes with our own extra."""
 
     name = "aiosmtpd"
-    doors = ("smtp", "starttls", "tls", "small", "idle")
+    doors = ("smtp", "starttls", "tls", "small", "unsized", "idle")
+    once = True
     longest = 998
 
     def check(self) -> None:
@@ -35,10 +36,16 @@ class Aiosmtpd(Lab):
 class Handler:
     """Keeps messages; refuses by the contract."""
 
-    def __init__(self, mail: Path) -> None:
-        self.mail = mail
+    def __init__(self, mail: Path, *, sized: bool) -> None:
+        self.mail, self.sized = mail, sized
 
-    async def handle_MAIL(self, server: Any, session: Any, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802 - aiosmtpd looks it up by this name
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd looks it up by this name
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return responses if self.sized else [each for each in responses if "SIZE" not in each]
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802 - as above
         if refusal := _refusal(SENDERS, address):
             return refusal
         envelope.mail_from = address
@@ -77,14 +84,13 @@ async def main(folder: Path, ports: dict[str, int]) -> None:
     """Serve until the process is ended."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    handler = Handler(folder / "mail")
 
     def session(door: str) -> SMTP:
         return SMTP(
-            handler,
+            Handler(folder / "mail", sized=door != "unsized"),
             hostname="python.lab.test",
             enable_SMTPUTF8=True,
-            data_size_limit=LIMIT if door == "small" else LARGEST,
+            data_size_limit=LIMIT if door in {"small", "unsized"} else LARGEST,
             timeout=1 if door == "idle" else 300,
             tls_context=context if door == "starttls" else None,
             authenticator=authenticate,
