@@ -23,6 +23,8 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 # A server that falls silent costs its caller three seconds.
 TIMEOUTS = Timeouts(connect=5, reply=3, content=3, send=30)
 CLAIM = 30.0
+# Seconds between two counts of what lives: each stops everybody for a moment.
+CENSUS = 20.0
 # Seconds beyond which a send has hung: a claim, a send, and what a busy machine adds.
 TOO_LONG = CLAIM + 30 + 10
 
@@ -46,11 +48,20 @@ def look(desk: Desk, begun: float) -> dict[str, Any]:
 
 
 def _watch(desk: Desk, path: Path, done: threading.Event) -> None:
-    begun = time.monotonic()
+    begun = counted = time.monotonic()
+    objects = 0
     with path.open("w") as file:
         while not done.wait(1.0):
-            file.write(json.dumps(look(desk, begun)) + "\n")
+            if not objects or time.monotonic() - counted >= CENSUS:
+                objects, counted = _living(), time.monotonic()
+            file.write(json.dumps(look(desk, begun) | {"objects": objects}) + "\n")
             file.flush()
+
+
+def _living() -> int:
+    """Objects that somebody can still reach."""
+    gc.collect()
+    return len(gc.get_objects())
 
 
 def main(order: dict[str, Any]) -> None:
