@@ -17,8 +17,11 @@ _FIELD = re.compile(rb"(?m:^)(?P<name>[!-9;-~]+)[ \t]*:(?P<value>[^\r\n]*(?:\r\n
 _NAME = re.compile(r"[!-9;-~]+")
 # A line end begins a new field, or the body, but where white space and more words follow (WIRE.md S9).
 _INJECTION = re.compile(r"\n(?![ \t]+[^ \t\r\n])|\r(?!\n)|\0")
-# What `completed` looks for. A folded line begins with white space, so each match begins a field.
-_NOTED = re.compile(rb"(?i)\n(?:(?P<bcc>(?:resent-)?bcc)|(?P<id>message-id)|date)[ \t]*:")
+# What `completed` looks for, in lower case behind a line end. A folded line begins with white space, so each match
+# begins a field.
+_BCC = re.compile(rb"\n(?:resent-)?bcc[ \t]*:")
+_DATE = re.compile(rb"\ndate[ \t]*:")
+_MESSAGE_ID = re.compile(rb"\nmessage-id[ \t]*:")
 ADDRESS_FIELDS = {
     f"{prefix}{name}" for prefix in ("", "resent-") for name in ("from", "sender", "to", "cc", "bcc", "reply-to")
 }
@@ -61,11 +64,12 @@ def completed(header: bytes, sender: Address | None) -> tuple[bytes, str]:
         The header, and its Message-ID.
     """
     # Three fields of twenty matter here: the others are not even taken apart.
-    noted = {found.lastgroup or "date": found.start() for found in _NOTED.finditer(b"\n" + header)}
+    lowered = b"\n" + header.lower()
     # Content without a header has no empty line in front of its body yet.
-    completed = _without_bcc(header) if "bcc" in noted else header or b"\r\n"
-    message_id = _value_at(header, noted["id"]) if "id" in noted else ""
-    if "date" not in noted:
+    completed = _without_bcc(header) if b"bcc" in lowered else header or b"\r\n"
+    found = _MESSAGE_ID.search(lowered)
+    message_id = _value_at(header, found.start()) if found else ""
+    if not _DATE.search(lowered):
         completed = f"Date: {formatdate(localtime=True)}\r\n".encode() + completed
     if not message_id:
         # make_msgid would ask the resolver for this machine's name.
@@ -78,8 +82,7 @@ def completed(header: bytes, sender: Address | None) -> tuple[bytes, str]:
 def _without_bcc(header: bytes) -> bytes:
     # RFC 5322 section 3.6.3: Bcc is seen by nobody who is not in it.
     def unless_bcc(found: re.Match[bytes]) -> bytes:
-        noted = _NOTED.match(b"\n" + found[0])
-        return b"" if noted and noted["bcc"] else found[0]
+        return b"" if _BCC.match(b"\n" + found[0].lower()) else found[0]
 
     return _FIELD.sub(unless_bcc, header)
 

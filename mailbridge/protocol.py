@@ -18,7 +18,7 @@ from .replies import Reply
 from .standing import Standing
 from .states import ALLOWED, LEADS_TO, State
 from .transcript import Transcript
-from .wire import DotStuffer, Octets, ReplyBuffer, SendBuffer
+from .wire import NOTHING, DotStuffer, Octets, ReplyBuffer, SendBuffer
 
 # RFC 2920 section 3.1: what is unanswered must be bounded, or two full TCP windows wait for each other.
 OUTSTANDING = 128
@@ -93,6 +93,8 @@ class SMTPProtocol(Standing):
     @property
     def over(self) -> bool:
         """Nothing more can be learned here: the stream ended, or a 421 left nothing at stake."""
+        if self.state < State.CLOSING:
+            return False
         gone = self.dismissal is not None and not any(map(self._at_stake, self._outstanding))
         return gone or self.state is State.CLOSED
 
@@ -192,8 +194,11 @@ class SMTPProtocol(Standing):
     # What a driver carries.
 
     def data_to_send(self) -> memoryview:
-        """What to write next; empty when all is written. A view shows nothing of itself in a traceback."""
-        return self._out.view()
+        """What to write next; empty when all is written, or when nobody listens any more.
+
+        A view shows nothing of itself in a traceback.
+        """
+        return NOTHING if self.over else self._out.view()
 
     def attempting(self, octets: int) -> None:
         """A write begins: until it is known how much of it left, count it as gone. 0: none of it left."""
@@ -251,7 +256,7 @@ class SMTPProtocol(Standing):
         Raises:
             SMTPServerDisconnected: That is in vain.
         """
-        if self.state >= State.CLOSING and self.over:
+        if self.over:
             raise self.ending()
 
     def ending(self, step: Phase | None = None) -> SMTPException:

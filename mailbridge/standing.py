@@ -77,7 +77,7 @@ class Standing:
         if exchange.due == 0 and self._accepted and exchange.command.commits:
             # Behind a content that nobody got, the next MAIL gets 503, and its message this one's sender:
             # at Exim where there were no recipients, at Postfix where a policy refused the content.
-            self._open, self._accepted = not any(each.positive for each in exchange.replies), 0
+            self._open, self._accepted = all(reply.refused for reply in exchange.replies), 0
 
     def _of_rset(self, _: Exchange, reply: Reply) -> None:
         if reply.positive:

@@ -50,6 +50,7 @@ def _reply_line(text: bytes) -> tuple[Reply, bool]:
 
 # A view of what the caller holds costs no copy, and shows nothing of itself in a traceback.
 Octets = bytes | memoryview
+NOTHING = memoryview(b"")
 
 
 class ReplyBuffer:
@@ -226,7 +227,7 @@ class SendBuffer:
         """What to write next: small pieces in one segment, since one flight is one write."""
         if len(self._pieces) > 1 and not self._offset and len(self._pieces[0]) < SEGMENT:
             self._join()
-        return memoryview(self._pieces[0])[self._offset :] if self._pieces else memoryview(b"")
+        return memoryview(self._pieces[0])[self._offset :] if self._pieces else NOTHING
 
     def _join(self) -> None:
         """Make one segment of what is there, or of its beginning: of a large piece only what fills it up."""

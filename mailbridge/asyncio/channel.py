@@ -62,7 +62,7 @@ class Channel(Keeper[Connection]):
             BaseException: An interruption passes; its `receipt` says what became of the message.
         """
         begun, smtp = time.monotonic(), self.found(deadline)
-        conversation = send(smtp, delivery, max_recipients=self.server.max_recipients, hot=bool(smtp) and self.hot)
+        conversation = send(smtp, delivery, max_recipients=self.server.max_recipients, hot=bool(smtp) and self.recent)
         try:
             error = await drive(conversation, lambda need: self._serve(need, deadline))
         except BaseException as interruption:

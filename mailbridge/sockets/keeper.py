@@ -76,9 +76,14 @@ class Keeper(Generic[C]):
         return self.connected and self.connection is not None and self.connection.alive
 
     @property
+    def recent(self) -> bool:
+        """A reply was read a moment ago: where the connection is alive too, content may travel with its envelope."""
+        return not self._acquaintance.rcpt_first and self.connection is not None and self.connection.recent
+
+    @property
     def hot(self) -> bool:
-        """A reply was read a moment ago, so content may travel with its envelope."""
-        return not self._acquaintance.rcpt_first and self.connection is not None and self.connection.hot
+        """The same, and a look at the connection shows that it is alive."""
+        return self.recent and self.connection is not None and self.connection.hot
 
     def finished(
         self, delivery: Delivery, error: SMTPException | None, begun: float

@@ -43,6 +43,7 @@ class Link:
     Attributes:
         server: Who it is with.
         protocol: What may be said on it.
+        endpoint: Who it is with, for errors and receipts.
         messages: How many messages it carried.
         born: When it was made, on the monotonic clock.
         aside: Goes round the caller's token provider, which may take long and send mail itself.
@@ -68,10 +69,9 @@ class Link:
         self._tls: TLSInfo | None = None
         self._last_reply = self._waiting_since = self._deadline = 0.0
         self._served = 0
+        self.endpoint = self._endpoint()
 
-    @property
-    def endpoint(self) -> Endpoint:
-        """Who it is with, for errors and receipts."""
+    def _endpoint(self) -> Endpoint:
         port = None if self.server.path else self.server.port
         return Endpoint(self.server.name, port, self._tls.version if self._tls else None)
 
@@ -90,11 +90,15 @@ class Link:
         return self._tls
 
     @property
+    def recent(self) -> bool:
+        """A reply was read on it a moment ago."""
+        return time.monotonic() - self._last_reply < HOT
+
+    @property
     def hot(self) -> bool:
         """A reply was read a moment ago, and nothing came since: no 421, no end of the stream."""
-        recent = time.monotonic() - self._last_reply < HOT
         # What can be read while something is unanswered is no bad news.
-        return recent and (self.protocol.busy or self.alive)
+        return self.recent and (self.protocol.busy or self.alive)
 
     @property
     def alive(self) -> bool:
@@ -187,6 +191,7 @@ class Link:
     def _secured(self, sock: ssl.SSLSocket) -> None:
         """The handshake is done."""
         self._socket, self._tls = sock, describe(sock)
+        self.endpoint = self._endpoint()
         self.protocol.tls_established()
 
     def _fail(self, error: OSError) -> NoReturn:
@@ -219,7 +224,7 @@ class Link:
         Where it does not, what the server says must be read meanwhile, or two full windows wait for each other
         (RFC 2920 section 3.1). It stops where the stream ended, and behind a 421: nobody listens any more.
         """
-        while not self.protocol.over and (data := self.protocol.data_to_send()):
+        while data := self.protocol.data_to_send():
             if not self._write(data):
                 return False
         return True
@@ -227,13 +232,10 @@ class Link:
     def _heard(self) -> bool:
         """Something came since the last need was served, or nothing more will come."""
         # TLS may hold octets that the kernel does not have any more.
-        while self._tls is not None and not self._news and self._take():
-            pass
-        return self._news
-
-    @property
-    def _news(self) -> bool:
-        return self.protocol.replies_read > self._served or self.protocol.over
+        while not (news := self.protocol.replies_read > self._served or self.protocol.over):
+            if self._tls is None or not self._take():
+                break
+        return news
 
     def _write(self, data: memoryview) -> bool:
         """Offer octets to the kernel; say whether it took any."""

@@ -109,5 +109,6 @@ class Client(Insight[Channel], Sender):
         try:
             return self._channel.deliver(delivery, self._deadline(), strict=strict)
         finally:
-            with self._channel.aside():
-                self._say(self._channel)
+            if self._channel.notes:
+                with self._channel.aside():
+                    self._say(self._channel)
