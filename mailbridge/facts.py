@@ -79,5 +79,7 @@ def printable(text: str, limit: int = PRINTED) -> str:
         limit: The most characters to give.
     """
     kept = text[: limit + 1]
+    if kept.isprintable():
+        return kept if len(kept) <= limit else kept[:limit] + "…"
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in kept)
     return shown if len(shown) <= limit else shown[:limit] + "…"
