@@ -1,6 +1,7 @@
 """`Answer`: a reply that a server means to give."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,16 @@ class Answer:
 
     def serialize(self, *, enhanced: bool = True) -> bytes:
         """The reply on the wire; `enhanced=False` leaves the enhanced code out."""
-        prefix = f"{self.enhanced} " if enhanced and self.enhanced else ""
-        lines = [prefix + line for line in self.text.split("\n")]
-        separators = ["-"] * (len(lines) - 1) + [" "]
-        reply = "".join(f"{self.code}{s}{line}\r\n" for s, line in zip(separators, lines, strict=True))
-        return reply.encode()
+        return _serialized(self, enhanced)
+
+
+@lru_cache(maxsize=256)  # a server says the same few things again and again
+def _serialized(answer: Answer, enhanced: bool) -> bytes:
+    prefix = f"{answer.enhanced} " if enhanced and answer.enhanced else ""
+    lines = [prefix + line for line in answer.text.split("\n")]
+    separators = ["-"] * (len(lines) - 1) + [" "]
+    reply = "".join(f"{answer.code}{s}{line}\r\n" for s, line in zip(separators, lines, strict=True))
+    return reply.encode()
 
 
 def first_digit(raw: bytes) -> int | None:

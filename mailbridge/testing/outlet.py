@@ -83,5 +83,7 @@ class Outlet:
         self.end(cut.how)
 
     def _cut(self, *, reading: bool) -> Cut | None:
+        if not self._script.cuts:
+            return None
         mine = (c for c in self._script.cuts if c.reading is reading and c.concerns(self._connection.number))
         return min(mine, key=lambda cut: cut.at, default=None)

@@ -4,6 +4,7 @@ No socket and no clock: a driver feeds what arrived to `receive`, performs the
 actions that come back, and calls `tls_established` when a handshake is over.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,8 @@ VERBS: Mapping[str, Verb] = {
     "HELP": Verb(verbs.help_),
     "QUIT": Verb(verbs.quit_, last=True),
 }
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class Session:
@@ -134,7 +137,7 @@ def _served(dialogue: Dialogue) -> Conversation:
         dialogue.note(line)
         name, _, argument = line.decode("utf-8", "surrogateescape").partition(" ")
         verb = VERBS.get(name.upper())
-        if any(octet < 0x20 or octet == 0x7F for octet in line) or verb is None:
+        if _CONTROL.search(line) or verb is None:
             dialogue.say(name.upper(), Answer(500, "5.5.2", "command not recognised"))
         elif name.upper() == "BDAT" or not dialogue.too_soon(whatever=verb.last):
             # The chunk follows its BDAT at once, so what stands behind is no sign of haste.
