@@ -9,12 +9,13 @@ import os
 import random
 import sys
 import time
+from functools import cache
 
 from tests.faults.network import Network
 from tests.faults.report import Tally
 from tests.faults.running import Stage
 from tests.faults.sessions import PROTECTIONS, Combination, combinations, impossible
-from tests.faults.tls import contexts
+from tests.faults.tls import Contexts, full, swift
 
 # Sessions of one process before it looks for garbage: what an error leaves lies in circles.
 BETWEEN_COLLECTIONS = 20_000
@@ -23,11 +24,17 @@ BETWEEN_COLLECTIONS = 20_000
 def cut_everywhere(combination: Combination) -> Tally:
     """All cuts of one combination, on a network of its own."""
     network = Network()
-    stage = Stage(network, contexts(swift=False), contexts(swift=True))
+    stage = Stage(network, *both_contexts())
     with network.installed():
         tally = stage.cut_everywhere(combination)
     stage.close()
     return tally
+
+
+@cache
+def both_contexts() -> tuple[Contexts, Contexts]:
+    """TLS as it comes, and swift TLS: one of each for all sessions."""
+    return full(), swift()
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,7 +52,7 @@ class Cut:
         return ScriptedCut(self.at, HOW[self.way], 1, self.reading, words)
 
 
-def above_tls(read: int, written: int, borders: Sequence[int], *, protected: bool) -> Iterator[Cut]:
+def above_tls(read: int, written: int, borders: Iterable[int], *, protected: bool) -> Iterator[Cut]:
     """All cuts of a session that has read and written so many octets.
 
     Args:
@@ -73,7 +73,7 @@ def above_tls(read: int, written: int, borders: Sequence[int], *, protected: boo
             yield Cut(at, False, way, lazy=(at + turn) % 2 == 1)
 
 
-def spans(read: int, borders: Sequence[int]) -> Iterator[tuple[int, int]]:
+def spans(read: int, borders: Iterable[int]) -> Iterator[tuple[int, int]]:
     """One octet of each run of octets behind which the server does the same, with the length of that run."""
     begin = 0
     for border in (*(each for each in borders if each <= read), read + 1):
@@ -84,16 +84,21 @@ def spans(read: int, borders: Sequence[int]) -> Iterator[tuple[int, int]]:
         begin = border + 1
 
 
-def acts_behind(script: Script, octets: bytes, *, implicit: bool) -> list[int]:
-    """The octets behind which a server acts that reads them one by one: those between are all the same to it."""
+def acts_behind(script: Script, octets: bytes, *, implicit: bool) -> dict[int, int]:
+    """The octets behind which a server acts that reads them one by one: those between are all the same to it.
+
+    Returns:
+        How many octets it has written when it has acted, by those that it has read.
+    """
     session = Session(script)
     _handshakes(session, session.open(tls=implicit))
-    connection, found = session.connection, [0]
+    connection = session.connection
+    found = {0: connection.written}
     for at in range(1, len(octets) + 1):
         before = connection.written, connection.messages, len(connection.lines)
         _handshakes(session, session.receive(octets[at - 1 : at]))
         if before != (connection.written, connection.messages, len(connection.lines)):
-            found.append(at)
+            found[at] = connection.written
     return found
 
 

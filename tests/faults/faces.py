@@ -10,6 +10,7 @@ from mailbridge import Client, Pool, Receipt, SMTPException
 from mailbridge import asyncio as mailbridge_asyncio
 from tests.faults.host import Host, Mail
 from tests.faults.network import Network, Selector
+from tests.faults.sessions import IN_FLIGHT
 
 Receipts = dict[int, Receipt]
 
@@ -87,7 +88,7 @@ class Awaited:
 
 
 class AtOnce(Awaited):
-    """From a pool by one task for each message, over as many connections as it makes."""
+    """From a pool by one task for each message, each over a connection of its own."""
 
     async def _send_all(self, mails: Sequence[Mail]) -> Receipts:
         receipts = await asyncio.gather(*map(self._send, mails))
@@ -128,7 +129,7 @@ class Faces:
             return OneByOne((Client if kind.face == "client" else Pool)(server, log_receipts=False))
         if kind.face == "client":
             return Awaited(mailbridge_asyncio.Client(server, log_receipts=False), self._loop)
-        pool = mailbridge_asyncio.Pool(server, log_receipts=False)
+        pool = mailbridge_asyncio.Pool(server, max_connections=IN_FLIGHT, log_receipts=False)
         return (InAnAwaitedBatch if kind.face == "batch" else AtOnce)(pool, self._loop)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
+from functools import cache
 
 from mailbridge import MailObject, Security, Server
 from mailbridge.testing import Record, Script, Session, Settings, Wire
@@ -12,7 +13,7 @@ from mailbridge.testing.script import ANY
 from mailbridge.testing.settings import TLSMode
 from tests.faults.cuts import Cut
 from tests.faults.line import Line
-from tests.faults.sessions import IN_FLIGHT, Combination, Extensions, Protection
+from tests.faults.sessions import MOST, Combination, Extensions, Protection
 from tests.faults.tls import Contexts
 
 _EXTENSIONS: dict[Extensions, tuple[str, ...]] = {
@@ -24,7 +25,7 @@ _SECURITY = {"plain": Security.NONE, "STARTTLS": Security.STARTTLS, "TLS": Secur
 _TLS: dict[Protection, TLSMode | None] = {"plain": None, "STARTTLS": "starttls", "TLS": "implicit"}
 SENDER = "a@b"
 # What the server says of content that it takes, and says of nothing else.
-TAKEN = "mine"
+TAKEN = "m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,12 @@ class Mail:
         return tuple(one for one in self.recipients if not one.startswith("n"))
 
 
-def mails(recipients: int, count: int) -> list[Mail]:
-    """So many messages to so many recipients each. A body begins with a dot, so that stuffing shows."""
+@cache
+def mails(recipients: int) -> list[Mail]:
+    """As many messages as anybody sends, to so many recipients each. A body begins with a dot: stuffing shows."""
     names = ("c",) if recipients == 1 else ("c", "n", "d")
     made = []
-    for number in range(count):
+    for number in range(MOST):
         content = b"Date:\r\nMessage-ID:%d\r\n\r\n.\r\n" % number
         to = tuple(f"{name}{number}@b" for name in names)
         made.append(Mail(number, to, content, MailObject(content, SENDER, to)))
@@ -95,11 +97,29 @@ class Host:
 
     def _be_brief(self) -> None:
         """Each octet that the server says is a cut."""
-        self.script.senders[ANY] = self.script.recipients[ANY] = Answer(250)
+        self.script.senders[ANY] = self.script.recipients[ANY] = Answer(250, text="")
         self.script.contents[ANY] = Answer(250, text=TAKEN)
-        for number in range(IN_FLIGHT + 2):
-            self.script.recipients[f"n{number}@b"] = Answer(550, text="no")
-        self.script.answer("DATA", b"354 go\r\n")
+        for number in range(MOST):
+            self.script.recipients[f"n{number}@b"] = Answer(550, text="")
+        for event, reply in (("GREETING", b"220 t"), ("STARTTLS", b"220 "), ("AUTH", b"235 "), ("DATA", b"354 ")):
+            self.script.answer(event, reply + b"\r\n")
+
+    @property
+    def mails(self) -> list[Mail]:
+        """What is sent to it, in order."""
+        return mails(self.combination.recipients)
+
+    def groups(self) -> list[list[Mail]]:
+        """What is sent at a time: the session's messages, then the next ones."""
+        if self.combination.in_a_row:
+            return [[mail] for mail in self.mails[: self.combination.messages + 2]]
+        count = self.combination.messages
+        return [self.mails[:count], [self.mails[count]], [self.mails[count + 1]]]
+
+    @property
+    def over(self) -> bool:
+        """The first connection has ended, as the server sees it."""
+        return bool(self.lines) and self.lines[0].ended is not None
 
     def begin(self, cut: Cut | None) -> None:
         """A new session, with nothing in the record."""

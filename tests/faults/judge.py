@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from mailbridge import Receipt, State
 from tests.faults.host import TAKEN, Host, Mail
 
+ANSWER = b"250 %s\r\n" % TAKEN.encode()
+
 
 def wrongs(host: Host, mails: Sequence[Mail], receipts: Mapping[int, Receipt]) -> Iterator[str]:
     """What does not agree; nothing where all does."""
@@ -55,7 +57,7 @@ def answered(host: Host, mail: Mail, name: str) -> bool:
     for accepted in host.record.messages:
         if accepted.content == mail.content:
             place += accepted.recipients.index(name) + 1 if host.combination.dialect == "LMTP" else 1
-            return host.lines[accepted.connection - 1].heard.count(b"250 %s\r\n" % TAKEN.encode()) >= place
+            return host.lines[accepted.connection - 1].heard.count(ANSWER) >= place
         if accepted.connection == _connection_of(host, mail):
             place += len(accepted.recipients) if host.combination.dialect == "LMTP" else 1
     raise AssertionError("asked of a message that is not in the record")

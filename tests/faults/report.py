@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mailbridge import State
-from tests.faults.cuts import Cut
+from tests.faults.cuts import Way
 from tests.faults.sessions import Combination
 
 
@@ -29,12 +29,12 @@ class Tally:
     outcomes: Counter[tuple[str, State]] = field(default_factory=Counter)
     wrongs: list[str] = field(default_factory=list)
 
-    def count(self, combination: Combination, cut: Cut, states: Iterator[State]) -> None:
-        """A session was cut, and its recipients ended like this."""
+    def count(self, combination: Combination, way: Way, cuts: int, states: Iterator[State]) -> None:
+        """A session was cut in so many places that are one, and its recipients ended like this."""
         self.runs += 1
-        self.cuts[combination.protection, cut.way] += cut.stands_for
+        self.cuts[combination.protection, way] += cuts
         for state in states:
-            self.outcomes[cut.way, state] += 1
+            self.outcomes[way, state] += 1
 
     def add(self, other: Tally) -> None:
         """Take over another one's counts."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from tests.faults.cuts import WITHOUT_WORDS, Cut, above_tls, acts_behind, records
 from tests.faults.faces import Faces, Receipts
-from tests.faults.host import Host, Mail, mails
+from tests.faults.host import Host
 from tests.faults.judge import wrongs
 from tests.faults.network import Network
 from tests.faults.report import Tally
-from tests.faults.sessions import Combination
+from tests.faults.sessions import ALIKE, Combination
 from tests.faults.tls import Contexts
 
 # Seconds for the answer to QUIT.
@@ -22,11 +22,42 @@ ROUNDING = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What a session comes to without a cut: octets read and written above TLS, and those behind which it acts."""
+    """What a session comes to without a cut, in octets above TLS.
 
-    read: int
-    written: int
-    borders: list[int]
+    Attributes:
+        passed: How many the first connection had read and written when each message, or all, had been sent.
+        unsaid: How many it had read and written when MAIL came.
+        last_line: Where the last line before MAIL begins: last words in it complete it.
+        borders: Those read behind which the server acts.
+    """
+
+    passed: list[tuple[int, int]]
+    unsaid: tuple[int, int]
+    last_line: int
+    borders: dict[int, int]
+
+    @classmethod
+    def of(cls, host: Host, passed: list[tuple[int, int]]) -> Measure:
+        """Measure the session that a host has just had."""
+        line, read = host.lines[0], passed[-1][0]
+        borders = acts_behind(host.script, bytes(line.offered[:read]), implicit=host.implicit)
+        begin = line.offered.index(b"MAIL ")
+        written = borders[begin]
+        return cls(passed, (begin, written), line.heard.rfind(b"\r\n", 0, written - 2) + 2, borders)
+
+    def before_mail(self, cut: Cut) -> bool:
+        """The client has said nothing of its messages when it meets this cut."""
+        read, written = self.unsaid
+        return cut.at < (read if cut.reading else self.last_line if cut.way == "421" else written)
+
+    def stands_for(self, cut: Cut, combination: Combination) -> int:
+        """How many cuts this one is; 0 where another session's is this one, too."""
+        if self.before_mail(cut):
+            return cut.stands_for * ALIKE if combination.speaks_for_all else 0
+        # What happens to the first of two messages happens to the only one.
+        read, written = self.passed[0]
+        twice = combination.in_a_row and cut.at <= (read if cut.reading else written)
+        return cut.stands_for * (1 + twice)
 
 
 class Stage:
@@ -42,38 +73,40 @@ class Stage:
 
     def cut_everywhere(self, combination: Combination, *, step: int = 1) -> Tally:
         """Cut a combination at every octet; every `step`th one for a sample."""
-        tally = Tally(sessions=1)
+        tally = Tally(sessions=1 + combination.in_a_row)
         protected = combination.protection != "plain"
         host = Host(combination, self._swift if protected else None)
         measure = self._measured(host, tally)
-        cuts = above_tls(measure.read, measure.written, measure.borders, protected=protected)
-        for cut in list(cuts)[::step]:
-            self._try(host, cut, tally)
-        if protected:
+        read, written = measure.passed[-1]
+        cuts = above_tls(read, written, measure.borders, protected=protected)
+        weighed = [(cut, weight) for cut in cuts if (weight := measure.stands_for(cut, combination))]
+        for cut, weight in weighed[::step]:
+            self._try(host, cut, weight, tally)
+        if protected and combination.speaks_for_all:
             host = Host(combination, self._full)
             self._measured(host, tally)
             for cut in list(_within_handshake(host))[::step]:
-                self._try(host, cut, tally)
+                self._try(host, cut, ALIKE, tally)
         return tally
 
     def _measured(self, host: Host, tally: Tally) -> Measure:
         """A session without a cut."""
-        read = written = 0
+        passed: list[tuple[int, int]] = []
 
         def sent() -> None:
-            nonlocal read, written
-            read, written = host.record.connections[0].read, host.record.connections[0].written
+            connection = host.record.connections[0]
+            passed.append((connection.read, connection.written))
 
         found, _ = self._play(host, None, sent)
+        del passed[2 if host.combination.in_a_row else 1 :]
         if found:
             tally.wrongs.append(f"{host.combination}: without a cut: " + "; ".join(found))
-        octets = bytes(host.lines[0].offered[:read])
-        return Measure(read, written, acts_behind(host.script, octets, implicit=host.implicit))
+        return Measure.of(host, passed)
 
-    def _try(self, host: Host, cut: Cut, tally: Tally) -> None:
+    def _try(self, host: Host, cut: Cut, stands_for: int, tally: Tally) -> None:
         found, receipts = self._play(host, cut)
         states = (result.state for receipt in receipts.values() for result in receipt.results.values())
-        tally.count(host.combination, cut, states)
+        tally.count(host.combination, cut.way, stands_for, states)
         if found:
             tally.wrongs.append(f"{host.combination}: {cut}: " + "; ".join(found))
 
@@ -82,20 +115,20 @@ class Stage:
         clock, begun = self._network.clock, self._network.clock.now
         host.begin(cut)
         self._network.connect = host.connect
-        *first, following, last = mails(host.combination.recipients, host.combination.messages + 2)
-        sender = self._faces.make(host)
-        receipts = sender.send_all(first)
-        sent()
-        unnoticed = clock.now == begun
-        receipts |= sender.send_all([following])
-        sent_all = [*first, following]
-        if unnoticed and cut and cut.way == "silence" and not _went_well(receipts, following):
-            # Nobody could know before this one that the server had fallen silent.
-            receipts |= sender.send_all([last])
-            sent_all.append(last)
-        found = list(wrongs(host, sent_all, receipts))
-        if not _went_well(receipts, sent_all[-1]):
-            found.append(f"the next send failed: {receipts[sent_all[-1].number].error!r}")
+        sender, receipts, found = self._faces.make(host), Receipts(), list[str]()
+        for group in host.groups():
+            over, unnoticed = host.over, clock.now == begun
+            receipts |= sender.send_all(group)
+            sent()
+            well = all(tuple(receipts[mail.number].accepted) == mail.good for mail in group)
+            if over and well:
+                break
+            # Nobody can know before the next send that a server has fallen silent.
+            if not well and (not host.over or (over and not (unnoticed and cut and cut.way == "silence"))):
+                found.append(f"messages from {group[0].number} on failed without a cut, or behind it")
+        if cut and not host.over:
+            found.append("nothing was cut")
+        found += wrongs(host, host.mails[: len(receipts)], receipts)
         limit = max(host.server.timeouts.reply, host.server.timeouts.content) if cut and cut.way == "silence" else 0
         if clock.now - begun > limit + ROUNDING:
             found.append(f"{clock.now - begun:g} s went by, where {limit:g} are allowed")
@@ -113,16 +146,12 @@ class Stage:
         return found
 
 
-def _went_well(receipts: Receipts, mail: Mail) -> bool:
-    return tuple(receipts[mail.number].accepted) == mail.good
-
-
 def _within_handshake(host: Host) -> Iterator[Cut]:
     """Every border of a record of the handshake, seen from both sides."""
     line = host.lines[0]
     assert line.shaken is not None, "the session without a cut had no handshake"
     hello = bytes(line.reached).find(b"STARTTLS\r\n")
-    begins = (0, 0) if hello < 0 else (hello + 10, bytes(line.given).find(b"220 go") + 14)
+    begins = (0, 0) if hello < 0 else (hello + 10, bytes(line.given).find(b"220 \r\n") + 6)
     for stream, begin, end, reading in zip((line.reached, line.given), begins, line.shaken, (True, False), strict=True):
         for at in records(bytes(stream), begin, end):
             for turn, way in enumerate(WITHOUT_WORDS):

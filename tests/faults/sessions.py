@@ -20,6 +20,8 @@ DRIVERS: tuple[Driver, ...] = ("sync", "asyncio")
 FACES: tuple[Face, ...] = ("client", "pool", "batch")
 # Messages in flight; and how many in a row where they cannot be: the second one meets a connection that was used.
 IN_FLIGHT, IN_A_ROW = 5, 2
+# Behind them come the next one, and one more where nobody could know before that the server had fallen silent.
+MOST = IN_FLIGHT + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,16 @@ class Combination:
         )
 
     @property
+    def in_a_row(self) -> bool:
+        """One message at a time. Its beginning is the session of one message, whose next send is the second one."""
+        return self.messages == IN_A_ROW and self.face != "batch"
+
+    @property
+    def speaks_for_all(self) -> bool:
+        """Sessions with other messages are the same octets until MAIL: there this one stands for all four of them."""
+        return self.recipients == 3 and self.messages > 1
+
+    @property
     def overlap(self) -> bool:
         """Without CHUNKING, messages are in flight together only where the client may overlap them."""
         return self.face == "batch" and self.messages == IN_FLIGHT and self.extensions == "PIPELINING"
@@ -65,6 +77,8 @@ _NEVER_IN_FLIGHT = {
     "a batch without PIPELINING": "RFC 2920: nothing follows a command before its reply",
     "the sync pool": "one thread sends one message; where threads do it at once, each has a session of one message",
 }
+# Sessions that are the same until MAIL: with one recipient or three, with one message or several.
+ALIKE = 4
 # What else is not there.
 _NEVER = {
     "421 within a TLS handshake": "a server that has begun one can say nothing in clear",
@@ -81,11 +95,12 @@ def _why_not_in_flight(extensions: Extensions, driver: Driver, face: Face) -> st
 
 
 def combinations(*protections: Protection) -> Iterator[Combination]:
-    """All that exist with these protections."""
-    axes = product(protections, EXTENSIONS, DIALECTS, (False, True), (1, 3), (False, True), DRIVERS, FACES)
-    for protection, extensions, dialect, auth, recipients, several, driver, face in axes:
+    """All that exist with these protections. One that is `in_a_row` stands for the same with one message, too."""
+    axes = product(protections, EXTENSIONS, DIALECTS, (False, True), (1, 3), DRIVERS, FACES)
+    for protection, extensions, dialect, auth, recipients, driver, face in axes:
         many = IN_A_ROW if _why_not_in_flight(extensions, driver, face) else IN_FLIGHT
-        yield Combination(protection, extensions, dialect, auth, recipients, many if several else 1, driver, face)
+        for messages in (many,) if many == IN_A_ROW and face != "batch" else (1, many):
+            yield Combination(protection, extensions, dialect, auth, recipients, messages, driver, face)
 
 
 def impossible() -> Iterator[str]:
