@@ -302,7 +302,7 @@ class SMTPProtocol(Standing):
 
     def _hushed(self, command: commands.Auth | commands.AuthResponse, reply: Reply) -> Reply:
         """Write a reply down without the secret that it may repeat, or be a challenge for."""
-        hushed = command.hushed(reply) if reply.refused else reply
+        hushed = reply if reply.intermediate else command.hushed(reply)
         self.transcript.received(reply, secret=hushed is not reply or reply.intermediate)
         return hushed
 

@@ -316,11 +316,8 @@ class Server:
         options = _sheltered(options)
         try:
             attributes = urls.parse(url, options.get("security"))
-        except SMTPInputError as error:
-            # A traceback that shows local variables must not show the password in the URL (WIRE.md S16).
-            raise error.with_traceback(None) from None
         finally:
-            del url
+            del url  # it holds a password, and a traceback may show variables (WIRE.md S16)
         if twice := sorted(attributes.keys() & options.keys()):
             raise SMTPInputError(f"the URL says {', '.join(twice)} already: say it in one place")
         if "security" not in attributes | options and is_loopback(attributes["host"]):

@@ -102,6 +102,16 @@ def parse(url: str, security: str | None = None) -> dict[str, Any]:
     Raises:
         SMTPInputError: It cannot be read. The sentence names the part, never a secret.
     """
+    try:
+        return _parsed(url, security)
+    except SMTPInputError as error:
+        # A traceback that shows local variables must not show the password in the URL (WIRE.md S16).
+        raise error.with_traceback(None) from None
+    finally:
+        del url
+
+
+def _parsed(url: str, security: str | None) -> dict[str, Any]:
     if not isinstance(url, str):
         raise SMTPInputError(f"a server URL is a string, not {type(url).__name__}")
     if not url.isprintable():

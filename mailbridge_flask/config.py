@@ -10,6 +10,7 @@ from mailbridge import Secret, Security, Server, SMTPInputError, Staging, Timeou
 
 from .reading import choice, deadlines, file, flag, host, level, names, provider, seconds, secret, sender, text, whole
 from .sanitize import Mailbox, spelled
+from .shelter import sheltered
 from .sources import expanded
 
 # What a URL alone can say: attributes of `Server` that have no key.
@@ -87,7 +88,8 @@ class Settings:
         Raises:
             SMTPInputError: A value that a key does not take.
         """
-        values = {key: value for key, value in config.items() if value is not None and value != ""}
+        values = {key: value for key, value in sheltered(config).items() if value is not None and value != ""}
+        del config  # a traceback may show variables (WIRE.md S16)
         _check_exclusion(values)
         values = expanded(values)
         security = values["MAIL_SECURITY"]
@@ -131,7 +133,9 @@ class Settings:
         if name not in {one.name for one in fields(self)}:
             raise AttributeError(f"there is no mail setting {name!r}")
         key = "MAIL_SUPPRESS_SEND" if name == "suppress" else f"MAIL_{name.upper()}"
-        read = Settings.of({key: value})
+        keys = sheltered({key: value})
+        del value
+        read = Settings.of(keys)
         return replace(self, **{name: getattr(read, name)})
 
     @property

@@ -14,6 +14,7 @@ from werkzeug.utils import import_string
 from mailbridge import Secret, SMTPInputError, Timeouts, printable
 
 from .sanitize import Mailbox, divided
+from .shelter import Withheld
 
 # Seconds: what the engine takes for a deadline.
 MOST_SECONDS = 1_000_000
@@ -94,14 +95,12 @@ def host(values: Mapping[str, Any], key: str) -> str | None:
 def secret(values: Mapping[str, Any], key: str) -> Secret | None:
     """Read a password, which no error shows."""
     value = values.get(key)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Secret(str(value))
-    if value is not None and not isinstance(value, str | bytes | Secret):
+    if isinstance(value, Withheld):
         raise SMTPInputError(
-            f"{key} is a {type(value).__name__} (not shown); a string is allowed, in an environment that is read "
+            f"{key} is a {value.kind} (not shown); a string is allowed, in an environment that is read "
             "as JSON in quotes"
         )
-    return value if value is None or isinstance(value, Secret) else Secret(value)
+    return cast("Secret | None", value)
 
 
 def sender(values: Mapping[str, Any], key: str) -> Mailbox | None:
@@ -147,13 +146,17 @@ def choice(values: Mapping[str, Any], key: str, allowed: Sequence[str], default:
 def provider(values: Mapping[str, Any], key: str) -> TokenProvider | None:
     """Read a function that gives tokens, or the dotted path of one. A token in its place is not shown."""
     value = values.get(key)
-    try:
-        found = import_string(value) if isinstance(value, str) and "." in value else value
-    except ImportError:
-        found = ""
+    found = _imported(value) if isinstance(value, Secret) else value
     if found is not None and not callable(found):
         raise SMTPInputError(f"{key} is not shown: a function that gives a token is allowed, or its dotted path")
     return cast("TokenProvider | None", found)
+
+
+def _imported(path: Secret) -> Any:
+    try:
+        return import_string(path.reveal().decode()) if b"." in path.reveal() else ""
+    except (ImportError, UnicodeDecodeError):
+        return ""
 
 
 def deadlines(values: Mapping[str, Any], key: str) -> dict[str, float]:

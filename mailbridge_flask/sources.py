@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mailbridge import Secret, Security, SMTPInputError, printable
+from mailbridge import Security, SMTPInputError, printable
 from mailbridge.server import is_loopback
 from mailbridge.urls import parse
 
-from .reading import choice, flag, whole
+from .reading import choice, flag, secret, whole
+from .shelter import sheltered
 
 # A port behind the host, and behind an address in brackets.
 _PORT = re.compile(r"[^:/]:[0-9]+(?:[/?]|$)")
@@ -74,6 +75,7 @@ def mailers(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Raises:
         SMTPInputError: It is no dictionary of dictionaries, or has a name that is taken; a mailer has an unknown key.
     """
+    config = sheltered(config)
     named = config.get("MAIL_MAILERS") or {}
     if not isinstance(named, Mapping) or not all(isinstance(one, Mapping) for one in named.values()):
         raise SMTPInputError("MAIL_MAILERS: a dictionary is allowed with a dictionary of keys for each name")
@@ -102,12 +104,12 @@ def expanded(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     security = _by_keys(values)
     said: dict[str, Any] = {}
-    if url := values.get("MAIL_URL"):
+    if url := secret(values, "MAIL_URL"):
         try:
-            said = parse(url, security)
+            said = parse(url.reveal().decode(), security)
         except SMTPInputError as error:
             raise SMTPInputError(f"MAIL_URL: {error}") from None
-        if not _PORT.search(url.rpartition("@")[2]) and "MAIL_PORT" in values:
+        if not _PORT.search(url.reveal().decode().rpartition("@")[2]) and "MAIL_PORT" in values:
             del said["port"]
         if security is None and "security" not in said:
             said["security"] = Security.NONE if is_loopback(said["host"]) else Security.STARTTLS
@@ -139,8 +141,7 @@ def _check_flags(values: Mapping[str, Any], security: str) -> None:
 
 def _same(values: Mapping[str, Any], keys: Mapping[str, Any], key: str) -> bool:
     if key == "MAIL_PASSWORD":
-        mine = values[key] if isinstance(values[key], Secret) else Secret(str(values[key]))
-        return bool(mine == keys[key])
+        return bool(secret(values, key) == keys[key])
     if key == "MAIL_PORT":
         return bool(whole(values, key, 1, 65_535) == keys[key])
     return str(values[key]).lower() == str(keys[key]).lower()

@@ -70,7 +70,7 @@ def frames(error: BaseException) -> str:
     while chain is not None and id(chain) not in seen:
         seen.add(id(chain))
         told += [f"{type(chain).__name__}: {chain}", *_variables(chain.__traceback__)]
-        chain = chain.__cause__ or chain.__context__
+        chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
     return "\n".join(told)
 
 

@@ -219,7 +219,7 @@ class Connection:
         try:
             while (reply := replies.next()) is None:
                 replies.feed(self._line(replies))
-            reply = hushed(reply, self._told)
+            reply = reply if reply.intermediate else hushed(reply, self._told)
         except SMTPProtocolError as error:
             self.close()
             return -1, str(error).encode()

@@ -193,6 +193,15 @@ def test_s16_a_server_that_repeats_the_secret(mechanism: str, decoded: bool) -> 
     assert "repeats a secret" in str(caught.value)
 
 
+@pytest.mark.parametrize("words", [SECRET.encode(), b64encode(b"\0u\0" + SECRET.encode())])
+def test_s16_a_success_that_repeats_the_secret(words: bytes) -> None:
+    """A server that greets by the password is no better than one that refuses with it."""
+    smtp = ready("AUTH PLAIN")
+    line = b"AUTH PLAIN " + b64encode(b"\0u\0" + SECRET.encode()) + b"\r\n"
+    talk(login(smtp, account("PLAIN")), smtp, (line, b"235 welcome, <%b>\r\n" % words))
+    assert smtp.transcript.lines()[-1] == "S: 235 [hidden]"
+
+
 def test_a_refusal_that_repeats_nothing_keeps_its_words() -> None:
     """What helps at three in the morning is not hidden by the way; an empty response is no secret."""
     smtp = ready("AUTH EXTERNAL")

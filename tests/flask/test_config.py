@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -10,6 +11,7 @@ from flask import Flask
 from mailbridge import Secret, Security, SMTPInputError
 from mailbridge_flask import Mail
 from mailbridge_flask.config import Settings
+from tests.leaks import shown
 
 
 def settings(**keys: object) -> Settings:
@@ -169,3 +171,26 @@ def test_a_ca_file_may_be_a_path(tmp_path: Path) -> None:
     file.touch()
 
     assert settings(CA_FILE=file).ca_file == str(file)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"MAIL_PORT": "many"},
+        {"MAIL_URL": "smtp://shop:hunter2@mail.example.com:2525?timeout_reply=soon"},
+        {"MAIL_URL": ["smtp://shop:hunter2@mail.example.com"]},
+        {"MAIL_PASSWORD": ["hunter2"]},
+        {"MAIL_TOKEN_PROVIDER": "no.such.hunter2"},
+        {"MAIL_MAILERS": {"bulk": {"PASSWORD": "hunter2", "PORT": "many"}}},
+        {"MAIL_MAILERS": {"bulk": {"URL": "smtp://shop:hunter2@mail.example.com", "POST": 25}}},
+    ],
+    ids=repr,
+)
+def test_a_wrong_setting_shows_no_other(wrong: dict[str, Any]) -> None:
+    """S16: an error tracker that records variables gets neither the password nor what else the app's config holds."""
+    app = Flask("shop")
+    app.config |= {"SECRET_KEY": "hunter2", "MAIL_USERNAME": "shop", "MAIL_PASSWORD": "hunter2", **wrong}
+    with pytest.raises(SMTPInputError) as caught:
+        Mail(app)
+    assert "in Mail.init_app" in shown(caught.value)
+    assert "hunter2" not in shown(caught.value)

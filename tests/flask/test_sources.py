@@ -129,8 +129,9 @@ def test_addresses_are_masked_in_the_log(mail_for: MailFor, inbox: Inbox, caplog
     inbox.refuse("bob@example.org", 550, "5.1.1", "no such user")
     mail_for(inbox, MAIL_LOG_ADDRESSES="masked").send_message("Hi", ["ann@example.org", "bob@example.org"], "Hi")
 
-    assert "b***@example.org" in caplog.text
-    assert "bob@" not in caplog.text
+    [record] = [record for record in caplog.records if record.name == "mailbridge.flask"]
+    assert "b***@example.org" in record.getMessage()
+    assert "bob@" not in repr(vars(record))
 
 
 def test_a_bracket_in_a_password() -> None:
