@@ -26,8 +26,8 @@ matrix: ## the suite on each Python and its Django that this machine has
 servers: $(VENV)/.dev ## against Postfix, Dovecot, aiosmtpd and smtp-server, which it installs where they are missing
 	@scripts/servers
 
-fuzz: $(VENV)/.fuzz ## every parser for a minute, guided by coverage; SECONDS=10 is a quick look
-	@scripts/fuzz $(or $(SECONDS),60)
+fuzz: $(VENV)/.fuzz ## parsers and sessions for a minute each, guided by coverage; random servers (SECONDS=10 EXAMPLES=2000: less)
+	@EXAMPLES="$(or $(EXAMPLES),20000)" scripts/fuzz $(or $(SECONDS),60)
 
 faults: $(VENV)/.dev ## every byte at which a connection can die, and what each recipient's state is then
 	@$(BIN)/python -m tests.faults

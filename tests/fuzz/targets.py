@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from tests.fuzz import parsers
+from tests.fuzz.sessions import SERVERS, HostileSession, Session, play
 
-TARGETS = parsers.TARGETS
+
+def sessions(data: bytes) -> None:
+    """Whatever servers do: see `sessions.Session` and `sessions.HostileSession`."""
+    kind, server = divmod(data[0] if data else 0, len(SERVERS))
+    session = HostileSession(SERVERS[server]) if kind % 2 else Session(SERVERS[server])
+    play(session, data[1:])
+
+
+TARGETS: dict[str, parsers.Target] = {**parsers.TARGETS, "sessions": sessions}
 
 WORDS: dict[str, list[bytes]] = {
     "replies": [b"250 ok\r\n", b"250-", b"421", b"550 5.1.1 no\r\n", b"\r\n", b"\n", b"|", b"\x03", b"-", b" "],
@@ -46,6 +55,7 @@ WORDS: dict[str, list[bytes]] = {
         "。".encode(),
         b"\xff",
     ],
+    "sessions": [b"\x00", b"\xff", b"\x00\x20", b"\x11\x40", b"\x02\x08", b"\x03\x04"],
     "urls": [
         b"smtp://",
         b"smtps://",
