@@ -30,7 +30,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         with transaction.atomic():
             message = confirmations.confirmation(form.save(), request)
             message.send()
-        receipt = getattr(message, "mailbridge_receipt", None)
+        form, receipt = SignUpForm(), getattr(message, "mailbridge_receipt", None)
     members = Member.objects.order_by("-pk")
     return render(request, "sign_up.html", {"form": form, "receipt": receipt, "members": members})
 
