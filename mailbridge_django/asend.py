@@ -95,9 +95,10 @@ _deliveries: set[asyncio.Task[None]] = set()
 
 
 async def _deliver(backend: Backend, items: list[Item], rules: Rules) -> None:
-    """Wait for the server: in this loop where it lives on, else in a worker thread, whose pool all such loops share."""
+    """Wait for the server: in this loop where it lives on, and keeps connections; else in a worker thread."""
     work = _Work(backend, items, rules)
-    task = asyncio.create_task(work.run() if _lives_on() else asyncio.to_thread(work.run_in_thread))
+    in_loop = _lives_on() and not backend.has_own_context
+    task = asyncio.create_task(work.run() if in_loop else asyncio.to_thread(work.run_in_thread))
     _deliveries.add(task)
     task.add_done_callback(_deliveries.discard)
     try:

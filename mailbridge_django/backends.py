@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
 import threading
@@ -137,7 +136,7 @@ class Backend(BaseEmailBackend):
     @property
     def server(self) -> Server:
         """Where mail goes, by the attributes as they are now."""
-        if self._has_own_context:
+        if self.has_own_context:
             try:
                 return self._server({"ssl_context": self.ssl_context})
             except OSError as error:
@@ -145,7 +144,8 @@ class Backend(BaseEmailBackend):
         return self._server({"ca_file": self.ca_file, "client_cert": self.ssl_certfile, "client_key": self.ssl_keyfile})
 
     @property
-    def _has_own_context(self) -> bool:
+    def has_own_context(self) -> bool:
+        """Nobody else would use its connections: they end with a batch, or with `close`."""
         own = "ssl_context" in self.__dict__ or type(self).ssl_context is not Backend.ssl_context
         return own and (self.use_tls or self.use_ssl)
 
@@ -303,10 +303,6 @@ class Backend(BaseEmailBackend):
         """The same in a loop that lives on, whose connections are kept for whoever sends next in it."""
         if all(item.receipt for item in items):
             return
-        if self._has_own_context:
-            # Its pool ends with this batch, so it may as well be the other one.
-            await asyncio.to_thread(self.deliver, items, rules)
-            return
         try:
             await asending.deliver(companion(self._pool()), items, rules)
         except BaseException as interruption:
@@ -318,11 +314,11 @@ class Backend(BaseEmailBackend):
         options: Any = {name: value for name in _POOLS if (value := getattr(self, name)) is not None}
         try:
             # A context of one's own is another one in each backend object: nobody else would use its connections.
-            make = Pool if self._has_own_context else pools.get
+            make = Pool if self.has_own_context else pools.get
             return make(self.server, log_receipts=False, **options)
         except SMTPInputError as error:
             raise conf.wrong(str(error), self.alias) from error
 
     def _leave(self, pool: Pool | None) -> None:
-        if pool is not None and self._has_own_context:
+        if pool is not None and self.has_own_context:
             pool.close()

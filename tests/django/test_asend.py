@@ -1,6 +1,7 @@
 """Mail from async code: the same count, signals, receipts and errors, and a loop that goes on meanwhile."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.core import mail
+from django.utils.functional import cached_property
 
 from mailbridge import SMTPConnectionRefused, SMTPRecipientsRefused
 from mailbridge.testing import Inbox, ScriptedServer
-from mailbridge_django import asend, asend_mail, asend_messages
+from mailbridge_django import Backend, asend, asend_mail, asend_messages
 from mailbridge_django.signals import CancelSend, message_sending, message_sent, outcome_unknown
 
 from .conftest import HAS_MAILERS, Site, mails
@@ -196,6 +198,46 @@ def test_a_loop_that_ends(
     assert [name for name, _ in heard] == [*["message_sent"] * (count - 1), "outcome_unknown"]
     # Where Django's database may be used: not in the loop.
     assert [thread is threading.main_thread() for thread in threads] == [False]
+
+
+class OwnContext(Backend):
+    """A backend with a context of its own, as a subclass would make it."""
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.ca_file)
+
+
+def test_a_loop_that_ends_before_a_pool_of_ones_own(
+    site: Site, settings: Any, records: Records, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """The thread that waits for the server is left alone, and tells what became of the message all the same."""
+    [message], gone = mails("bob@example.org"), threading.Event()
+    with ScriptedServer(tls="implicit") as server:
+        server.withdraw("CHUNKING")
+        server.answer("CONTENT", b"")
+        site.use(server, use_ssl=True, ca_file=server.ca_file)
+        if site.mailers:
+            settings.MAILERS["default"]["BACKEND"] = f"{__name__}.OwnContext"
+        else:
+            settings.EMAIL_BACKEND = f"{__name__}.OwnContext"
+
+        def end() -> None:
+            gone.wait(5)
+            server.hang_up()
+
+        async def leave() -> None:
+            sending = asyncio.create_task(asend_messages([message]))
+            sending.add_done_callback(lambda _: gone.set())
+            await asyncio.to_thread(server.wait_for, lambda: server.messages)
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        asyncio.run(leave())
+        ending.join()
+    assert message.mailbridge_receipt.unknown
+    assert [level for level, _ in records()] == ["ERROR"]
+    assert [name for name, _ in heard] == ["outcome_unknown"]
 
 
 def test_a_backend_that_is_not_ours(settings: Any) -> None:
