@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHON
 
-.PHONY: demo test lint matrix servers faults fuzz soak bench clean
+.PHONY: demo test lint matrix servers faults secrets fuzz soak bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## a Django site and a Flask app send real mail; SERVE=1 leaves the site running
@@ -31,6 +31,9 @@ fuzz: $(VENV)/.fuzz ## parsers and sessions for a minute each, guided by coverag
 
 faults: $(VENV)/.dev ## every byte at which a connection can die, and what each recipient's state is then
 	@$(BIN)/python -m tests.faults
+
+secrets: $(VENV)/.dev ## the suite once more, and a search for every secret of every test in all that a reader can see
+	$(BIN)/python -m pytest -q -p tests.secrecy
 
 soak: $(VENV)/.dev ## ten minutes of load, every receipt compared with the server's record; MINUTES=1 is a shorter look
 	@MINUTES="$(MINUTES)" $(BIN)/python -m tests.soak
