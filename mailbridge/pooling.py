@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -94,6 +94,8 @@ class Ledger(Generic[T]):
         self._expired: list[T] = []
         self._ceiling = limits.max_connections
         self._shrunk = self._opens = -math.inf
+        # Before this moment nothing that is idle has had its time.
+        self._ripe = math.inf
         self._turned_away = 0
 
     # What can be asked of it.
@@ -153,7 +155,9 @@ class Ledger(Generic[T]):
             self._queue.appendleft(claim)
         else:
             self._queue.append(claim)
-        self.tend(now)
+        # Those who wait before it were offered all that there is.
+        if self._queue[0] is claim:
+            self.tend(now)
         return claim
 
     def cancel(self, claim: Claim[T], now: float) -> None:
@@ -180,7 +184,8 @@ class Ledger(Generic[T]):
             self._turned_away = 0
             # A lease of before a fork is nobody's any more.
             if known:
-                self._idle.append(replace(lease, thing=thing, since=now))
+                self._idle.append(Lease(thing, lease.born, lease.lifetime, now))
+                self._ripe = min(self._ripe, self._end(self._idle[-1]))
             else:
                 self._expired.append(thing)
         self.tend(now)
@@ -243,13 +248,19 @@ class Ledger(Generic[T]):
 
     def _weed(self, now: float) -> None:
         """Take out what may not be lent any more."""
-        kept = [lease for lease in self._idle if not (now - lease.since >= self.limits.max_idle or lease.too_old(now))]
+        if not self._idle or (now < self._ripe and self._taken <= self.ceiling(now)):
+            return
+        kept = [lease for lease in self._idle if now < self._end(lease)]
         spare = min(max(len(kept) + len(self._out) - self.ceiling(now), 0), len(kept))
-        if spare or len(kept) < len(self._idle):
-            # Those that were idle longest go first.
-            stays = kept[spare:]
-            self._expired += [lease.thing for lease in self._idle if lease not in stays and lease.thing is not None]
-            self._idle = stays
+        # Those that were idle longest go first.
+        stays = kept[spare:]
+        self._expired += [lease.thing for lease in self._idle if lease not in stays and lease.thing is not None]
+        self._idle = stays
+        self._ripe = min(map(self._end, stays), default=math.inf)
+
+    def _end(self, lease: Lease[T]) -> float:
+        """When an idle connection has had its time."""
+        return min(lease.since + self.limits.max_idle, lease.born + lease.lifetime)
 
     def _free(self, now: float) -> Lease[T] | None:
         """A place that can be lent: what became idle last, or an empty one."""
@@ -257,7 +268,7 @@ class Ledger(Generic[T]):
             found = self._idle.pop()
             found.idle, found.since = now - found.since, now
             return found
-        if now < self._opens or self._taken >= self.ceiling(now):
+        if now < self._opens or len(self._out) >= self.ceiling(now):
             return None
         lifetime = self.limits.max_age * (1 - JITTER * self._jitter())
         return Lease(None, now, lifetime, now)

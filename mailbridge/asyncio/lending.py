@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 
 from .. import commands
 from ..conversations import ask
@@ -15,6 +16,7 @@ from ..server import Security
 from ..sockets.lending import Lending, channel_of
 from ..tls import context_for
 from .channel import Channel
+from .waiting import Alarm
 
 # Seconds for the answers to QUIT where a pool is closed, all together.
 LAST_WORDS = 2.0
@@ -28,6 +30,7 @@ class Lender(Lending[Channel]):
     """
 
     _quiet: asyncio.Event
+    _alarm: Alarm
 
     async def claim(self, deadline: float) -> Lease[Channel]:
         """Wait for a channel; `give_back` it. It may have to connect yet.
@@ -114,6 +117,10 @@ class Lender(Lending[Channel]):
             await self._probe(lease, deadline)
         return lease
 
+    def _begin(self) -> None:
+        super()._begin()
+        self._waiting: dict[asyncio.Future[None], float] = {}
+
     @staticmethod
     def _bell() -> asyncio.Event:
         return asyncio.Event()
@@ -122,15 +129,32 @@ class Lender(Lending[Channel]):
         return Channel(self.server, self._acquaintance, max_messages=self.settings.max_messages)
 
     async def _wait(self, claim: Claim[Channel], deadline: float, why: SMTPException | None) -> None:
-        if claim.lease is not None:
-            return
-        woken = asyncio.Event()
-        claim.wake = woken.set
-        while (seconds := self._due(claim, deadline, why)) is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await woken.wait()
-            woken.clear()
+        while claim.lease is None and (seconds := self._due(claim, deadline, why)) is not None:
+            await self._woken(claim, time.monotonic() + seconds)
+
+    async def _woken(self, claim: Claim[Channel], due: float) -> None:
+        """Wait until there is news of a claim, or its moment has come."""
+        woken = asyncio.get_running_loop().create_future()
+        claim.wake = partial(_wake, woken)
+        if not self._waiting:
+            self._alarm = Alarm(self._look)
+        self._waiting[woken] = due
+        self._alarm.by(due)
+        try:
+            await woken
+        finally:
+            self._waiting.pop(woken, None)  # after a fork it is another one
+            if not self._waiting:
+                self._alarm.close()
+
+    def _look(self) -> None:
+        """Wake those whose moment has come."""
+        now = time.monotonic()
+        for woken, due in self._waiting.items():
+            if due <= now:
+                _wake(woken)
+        if later := [due for due in self._waiting.values() if due > now]:
+            self._alarm.by(min(later))
 
     async def _probe(self, lease: Lease[Channel], deadline: float) -> None:
         """Ask a connection that was idle for long whether it lives; one that does not is replaced at its next use."""
@@ -143,6 +167,11 @@ class Lender(Lending[Channel]):
         except BaseException:
             self.give_back(lease)
             raise
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 async def _close(channels: Iterable[Channel], deadline: float) -> None:

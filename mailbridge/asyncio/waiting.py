@@ -13,12 +13,45 @@ def ready() -> bool:
     return True
 
 
+class Alarm:
+    """Calls somebody by a moment that moves on and on.
+
+    One timer serves many waits, since whoever is called looks at the clock.
+    """
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        """Belong to the loop that runs now."""
+        self._loop = asyncio.get_running_loop()
+        self._call = call
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
+
+    def by(self, moment: float) -> None:
+        """Call at this moment on the monotonic clock, or before it."""
+        if self._timer is not None:
+            if self._rings_at <= moment:
+                return
+            self._timer.cancel()
+        self._rings_at = moment
+        self._timer = self._loop.call_later(moment - time.monotonic(), self._ring)
+
+    def close(self) -> None:
+        """Call nobody any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._call()
+
+
 class Watch:
     """Waits for one socket in the loop that runs now, for one task at a time.
 
     What comes is read in the loop's own callback: until it has been read, the loop reports it anew in each round.
     The loop goes on watching between two waits, which saves two system calls for each reply, until something comes
-    that nobody waits for. One timer serves many waits: it looks at the deadline when it rings.
+    that nobody waits for.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -28,8 +61,8 @@ class Watch:
         self._waiter: asyncio.Future[bool] | None = None
         self._take: Callable[[], bool] | None = None
         self._watching = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = self._deadline = 0.0
+        self._alarm = Alarm(self._look)
+        self._deadline = 0.0
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -53,7 +86,8 @@ class Watch:
         """
         if deadline <= time.monotonic():
             raise TimeoutError
-        self._arm(deadline)
+        self._deadline = deadline
+        self._alarm.by(deadline)
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
         self._take = take
@@ -73,9 +107,7 @@ class Watch:
         """Leave the loop, which must be done before the descriptor is closed."""
         self._unwatch()
         self._loop.remove_writer(self._descriptor)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.close()
 
     def _unwatch(self) -> None:
         if self._watching:
@@ -97,19 +129,11 @@ class Watch:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(False)
 
-    def _arm(self, deadline: float) -> None:
-        self._deadline = deadline
-        if self._timer is None or self._rings_at > deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._rings_at = deadline
-            self._timer = self._loop.call_later(deadline - time.monotonic(), self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
+    def _look(self) -> None:
+        """Is the deadline over?"""
         if self._waiter is None or self._waiter.done():
             return
         if time.monotonic() >= self._deadline:
             self._waiter.set_exception(TimeoutError())
         else:
-            self._arm(self._deadline)
+            self._alarm.by(self._deadline)

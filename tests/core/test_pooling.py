@@ -135,6 +135,16 @@ def test_idle_for_too_long() -> None:
     assert (ledger.expired(10.0), ledger.expired(10.0)) == (["a"], [])
 
 
+def test_the_first_to_have_had_its_time_is_seen() -> None:
+    """Whichever place it has in the stack: the one on top may be the oldest by far."""
+    ledger = Ledger[str](Limits(max_idle=50.0, max_age=100.0))
+    old, young = opened(ledger, "old", 0.0), opened(ledger, "young", 80.0)
+    ledger.give_back(young, 85.0, usable=True)
+    ledger.give_back(old, 90.0, usable=True)
+    assert (ledger.expired(99.9), ledger.expired(100.0)) == ([], ["old"])
+    assert (ledger.expired(134.9), ledger.expired(135.0)) == ([], ["young"])
+
+
 def test_idle_since_it_was_laid_down() -> None:
     """However long it was in use, it is idle only from then on."""
     ledger = Ledger[str](Limits(max_idle=10.0))

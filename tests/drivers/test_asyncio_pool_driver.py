@@ -13,8 +13,10 @@ import pytest
 
 from mailbridge import Receipt, SMTPConnectError, SMTPPoolClosed, SMTPPoolTimeout, SMTPSenderRefused, State
 from mailbridge.asyncio import Client, Pool
+from mailbridge.asyncio.lending import Lender
+from mailbridge.sockets.pooled import PoolSettings
 from mailbridge.testing import ScriptedServer, Then
-from tests.drivers.helpers import BOTH, MESSAGE, in_a_loop, server_of
+from tests.drivers.helpers import BOTH, MESSAGE, PATIENCE, in_a_loop, server_of
 
 
 def pool_of(server: ScriptedServer, **options: Any) -> Pool:
@@ -53,6 +55,24 @@ async def test_no_connection_in_time(server: ScriptedServer, caplog: pytest.LogC
     assert caught.value.receipt is not None
     assert list(caught.value.receipt.not_sent) == BOTH
     assert [r.levelname for r in caplog.records if r.levelno > logging.INFO] == ["ERROR"]
+
+
+@in_a_loop
+async def test_each_claim_has_its_own_deadline(server: ScriptedServer) -> None:
+    """Of those who wait together, each gives up at its own moment, and no later one with it."""
+    lender, ended = Lender(server_of(server), PoolSettings(max_connections=1)), list[float]()
+
+    async def wait(seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        with pytest.raises(SMTPPoolTimeout):
+            await lender.claim(deadline)
+        assert time.monotonic() >= deadline
+        ended.append(seconds)
+
+    held = await lender.claim(time.monotonic() + PATIENCE)
+    await asyncio.gather(*map(wait, (0.06, 0.02, 0.04)))
+    assert ended == [0.02, 0.04, 0.06]
+    lender.give_back(held)
 
 
 @in_a_loop
