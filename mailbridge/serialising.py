@@ -34,6 +34,7 @@ _WHOLE_LINES = 57 * 4096
 # What the standard library raises over a message that it cannot write.
 _UNFIT = (MessageError, RecursionError, ValueError, TypeError, LookupError, AttributeError)
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
 
 
 class _Pieces:
@@ -127,8 +128,10 @@ def fields_of(message: Message) -> list[tuple[str, str]]:
 
 def _unfolded(value: object) -> str:
     """A field's value in one line. The standard parser keeps UTF-8 (RFC 6532) as surrogate escapes."""
-    text = re.sub(r"\r?\n(?=[ \t])", "", str(value))
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    text = str(value)
+    if "\n" in text:
+        text = _FOLD.sub("", text)
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def serialised(message: Message, *, utf8: bool = False) -> list[bytes]:

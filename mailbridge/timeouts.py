@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 from .errors import SMTPInputError
@@ -30,10 +30,10 @@ class Timeouts:
     send: float = 300.0
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
+        for name in self.__slots__:
+            value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
-                raise SMTPInputError(f"the timeout {one.name!r} is above 0 and up to {LONGEST} seconds, not {value!r}")
+                raise SMTPInputError(f"the timeout {name!r} is above 0 and up to {LONGEST} seconds, not {value!r}")
 
     @classmethod
     def patient(cls) -> Self:

@@ -46,7 +46,9 @@ def gather(alias: str | None, given: Mapping[str, object]) -> dict[str, Any]:
     _agree(alias, layers)
     if not any("host" in layer for layer in layers):
         raise wrong("OPTIONS must define 'host'.", alias)
-    found = {name: _best(name, *layers) or (_PLACES[alias is None].format(name), USUAL.get(name)) for name in READERS}
+    best = {name: said for layer in reversed(layers) for name, said in layer.items()}
+    usual = {name: (_PLACES[alias is None].format(name), USUAL.get(name)) for name in READERS if name not in best}
+    found = {name: best.get(SYNONYMS.get(name, name)) or usual[name] for name in READERS}
     options = {name: value for name, (_, value) in found.items()}
     options |= _protection(layers) | {"url": rest, "timeouts": _timeouts(layers)}
     _check_files(alias, found, options)

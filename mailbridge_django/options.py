@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -37,6 +38,12 @@ def _host(value: object) -> str:
     host = _text(value)
     if not host:
         raise ValueError("a host name or an address")
+    return _checked(host)
+
+
+@lru_cache(maxsize=64)
+def _checked(host: str) -> str:
+    """A host as a Server takes it. Each backend object reads its options anew, and they are always the same."""
     return Server(host).host
 
 
