@@ -6,7 +6,9 @@ import copy
 import email.policy
 from collections.abc import Iterable
 from dataclasses import replace
+from email.headerregistry import BaseHeader, HeaderRegistry
 from email.message import Message
+from functools import cache
 from typing import Any
 
 import django
@@ -28,6 +30,21 @@ from mailbridge import (
 from mailbridge.addresses import parse_list
 from mailbridge.header import ADDRESS_FIELDS
 
+
+class _Fields(HeaderRegistry):
+    """The standard registry makes a class for every field of every message; this one keeps those that it made."""
+
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        return _class_of(self.registry.get(name.lower(), self.default_class), self.base_class)
+
+
+@cache
+def _class_of(kind: type, base: type[BaseHeader]) -> type[BaseHeader]:
+    return type(f"_{kind.__name__}", (kind, base), {})
+
+
+# A policy that permits UTF-8 leaves the domains to the core.
+_POLICY = email.policy.SMTPUTF8.clone(header_factory=_Fields())
 # The attributes that Django writes addresses from.
 _ADDRESSES = ("from_email", "to", "cc", "reply_to")
 
@@ -108,8 +125,7 @@ def _rendered(message: EmailMessage) -> Message:
     On its own Django would write IDNA 2003, which names another domain for "faß.de".
     """
     if django.VERSION >= (6, 0):
-        # A policy that permits UTF-8 leaves the domains to the core.
-        return message.message(policy=email.policy.SMTPUTF8)
+        return message.message(policy=_POLICY)
     if not all(force_str(value).isascii() for name in _ADDRESSES for value in _as_list(getattr(message, name))):
         message = copy.copy(message)
         for name in _ADDRESSES:
