@@ -103,12 +103,7 @@ def of_octets(data: bytes | bytearray | memoryview) -> tuple[bytes, Pieces]:
     view = memoryview(data).cast("B")
     # A megabyte is copied only where the first kilobytes are not the whole header.
     header, start = _canonical_head(bytes(view[:USUAL])) or divided(_begun_well(bytes(view[:HEADER])))
-
-    def body() -> Iterator[Octets]:
-        for offset in range(start, len(view), CHUNK):
-            yield view[offset : offset + CHUNK]
-
-    return header, body
+    return header, lambda: (view[start:],)
 
 
 def of_pieces(pieces: list[bytes]) -> tuple[bytes, Pieces]:

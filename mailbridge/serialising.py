@@ -20,7 +20,7 @@ from .content import Content
 from .errors import SMTPInputError
 from .facts import printable
 from .header import ADDRESS_FIELDS, check_field, rewritten
-from .wire import CHUNK, canonical
+from .wire import CHUNK, canonical, cut
 
 # Characters of an address field that the standard parser may see unseen.
 ADDRESS_TEXT = 1_000
@@ -285,7 +285,7 @@ def downgraded(content: Content) -> list[bytes]:
     """
     parser = BytesFeedParser(policy=SMTP)
     parser.feed(ascii_header(content.header))
-    for piece in content.canonical_body():
+    for piece in cut(content.canonical_body(), CHUNK):
         parser.feed(bytes(piece))
     message: Message = parser.close()
     for part in message.walk():

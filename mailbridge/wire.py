@@ -147,7 +147,7 @@ class Measure:
 def canonical(pieces: Iterable[Octets]) -> Iterator[bytes]:
     """Make every CR, LF and CRLF a CRLF (WIRE.md S8), whatever the borders of the pieces."""
     decoder = io.IncrementalNewlineDecoder(None, translate=True)
-    for piece in pieces:
+    for piece in cut(pieces, CHUNK):
         if text := decoder.decode(str(piece, "latin-1")):
             yield text.replace("\n", "\r\n").encode("latin-1")
     if text := decoder.decode("", final=True):
@@ -224,10 +224,13 @@ class SendBuffer:
         return self.queued
 
     def view(self) -> memoryview:
-        """What to write next: small pieces in one segment, since one flight is one write."""
+        """What to write next: small pieces in one segment, since one flight is one write.
+
+        Of a large one not all, since each octet of a write that was broken off counts as gone.
+        """
         if len(self._pieces) > 1 and not self._offset and len(self._pieces[0]) < SEGMENT:
             self._join()
-        return memoryview(self._pieces[0])[self._offset :] if self._pieces else NOTHING
+        return memoryview(self._pieces[0])[self._offset : self._offset + CHUNK] if self._pieces else NOTHING
 
     def _join(self) -> None:
         """Make one segment of what is there, or of its beginning: of a large piece only what fills it up."""

@@ -149,7 +149,7 @@ def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_fl
     if reply.refused:
         return
     if transaction.accepted:
-        for piece in mail.content.pieces():
+        for piece in cut(mail.content.pieces(), CHUNK):
             smtp.send_content(piece)
             if smtp.pending >= CHUNK:
                 yield Need.ROOM

@@ -1,5 +1,7 @@
 """Deliver by BDAT: when the content may ride with the envelope, and what a refused chunk stops."""
 
+import io
+
 import pytest
 
 from mailbridge.conversations import Need
@@ -135,7 +137,7 @@ def test_room_is_made_between_pieces() -> None:
     """Each piece is written before the next is read from its source: memory holds one, however long the chunk."""
     done = sent(
         ready("PIPELINING", "CHUNKING"),
-        letter(content=LARGE),
+        letter(content=io.BytesIO(LARGE)),  # type: ignore[arg-type]  # the helper's default is octets
         (MAIL + rcpt("b@y"), OK * 2),
         (bdat(FIRST, b"") + bdat(LAST), OK * 2),
     )

@@ -28,7 +28,7 @@ from tests.core.dialogue import (
 )
 
 # What is written of large content before anybody listens.
-PIECE = HEADER + b"\r\n" + b"x" * (CHUNK - 2)
+PIECE = (HEADER + b"\r\n").ljust(CHUNK, b"x")
 
 
 def test_pipelining_puts_the_envelope_and_data_into_one_flight() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbridge.wire import SEGMENT, SendBuffer
+from mailbridge.wire import CHUNK, SEGMENT, SendBuffer
 
 
 def filled(*octets: bytes) -> SendBuffer:
@@ -45,6 +45,17 @@ def test_what_is_left_of_a_write_is_not_copied_again() -> None:
     buffer.take(8)
 
     assert buffer.view().obj is begun
+
+
+def test_a_large_piece_leaves_in_several_writes() -> None:
+    """What was on its way when a write was broken off counts as gone: that is never all of it."""
+    buffer = filled(b"x" * (2 * CHUNK + 1))
+    written = []
+    while view := buffer.view():
+        written.append(len(view))
+        buffer.take(len(view))
+
+    assert written == [CHUNK, CHUNK, 1]
 
 
 def test_what_may_have_left_is_known() -> None:

@@ -3,15 +3,19 @@
 import time
 from email import message_from_bytes
 from email.message import EmailMessage, Message
+from importlib import import_module
 
 import pytest
 
 from mailbridge import (
     SMTPInputError,
+    wire,
 )
-from mailbridge import content as contents
 from mailbridge.testing import ScriptedServer
 from tests.drivers.helpers import BOTH, HEADER, MESSAGE, client_of
+
+# The package has a function of this name too.
+deliver = import_module("mailbridge.conversations.deliver")
 
 pytestmark = pytest.mark.usefixtures("driver")
 
@@ -27,7 +31,8 @@ def test_s08_smuggling(extensions: tuple[str, ...], lax: bool, monkeypatch: pyte
             body = b"hello" + end + b"MAIL FROM:<e@evil>\r\nRCPT TO:<v@example.org>\r\nDATA\r\nevil" + end + b"bye\r\n"
             expected = HEADER + b"\r\n" + body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
             for size in (1, 2, 3, 5, 1000):
-                monkeypatch.setattr(contents, "CHUNK", size)
+                monkeypatch.setattr(wire, "CHUNK", size)
+                monkeypatch.setattr(deliver, "CHUNK", size)
                 client.send(HEADER + b"\r\n" + body)
                 assert server.messages[-1].content == expected
         assert {m.sender for m in server.messages} == {"ann@example.com"}
