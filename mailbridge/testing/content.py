@@ -6,7 +6,7 @@ from mailbridge.testing.answers import Answer
 from mailbridge.testing.dialogue import Conversation, Dialogue, Transaction
 from mailbridge.testing.intake import Chunk, Content
 from mailbridge.testing.script import ANY
-from mailbridge.testing.verbs import OUT_OF_ORDER, TOO_LARGE, too_large
+from mailbridge.testing.verbs import OUT_OF_ORDER, TOO_LARGE, is_binary, too_large
 
 _BDAT = re.compile(r"(\d{1,20})( LAST)?", re.IGNORECASE)
 
@@ -15,8 +15,8 @@ def data(dialogue: Dialogue, argument: str) -> Conversation:
     """DATA: content up to a line of one dot."""
     transaction = dialogue.transaction
     answer = _no_transaction(dialogue) or Answer(354, "", "end with a line of one dot")
-    if transaction is not None and transaction.chunks is not None:
-        # RFC 3030 section 2: DATA and BDAT do not mix.
+    if transaction is not None and (transaction.chunks is not None or is_binary(transaction.parameters)):
+        # RFC 3030 sections 2 and 3: DATA and BDAT do not mix, and DATA carries no binary content.
         answer = OUT_OF_ORDER
     dialogue.say("DATA", answer)
     if dialogue.severity != 3:

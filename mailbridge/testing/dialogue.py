@@ -37,6 +37,7 @@ class Dialogue:
         self.intake = Intake(lax=script.settings.lax_newlines)
         self.reply = b""
         self.severity = 0
+        self.mails = 0
         self.forget()
 
     def forget(self) -> None:
@@ -63,7 +64,10 @@ class Dialogue:
         reply = self._serialize(answer) if rule is None or rule.raw is None else rule.raw
         self.reply = self.outlet.write(reply)
         self.severity = first_digit(self.reply) or answer.severity
-        self.outlet.end(Then.GO_ON if rule is None else rule.then)
+        if rule is not None:
+            if rule.held:
+                self.outlet.hold()
+            self.outlet.end(rule.then)
         return self.severity in (2, 3)
 
     def interrupt(self, event: str) -> bool:

@@ -11,16 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from mailbridge.testing.awaiting import PATIENCE, Awaited
 from mailbridge.testing.certificates import Authority
-from mailbridge.testing.mailroom import PATIENCE, Mailroom
+from mailbridge.testing.mailroom import Mailroom
 from mailbridge.testing.settings import TLSMode
 
 if TYPE_CHECKING:
     from aiosmtpd.smtp import SMTP
 
 
-class Inbox(Mailroom):
-    """An SMTP server on loopback, made of aiosmtpd; a context manager, safe from any thread.
+class Inbox(Mailroom, Awaited):
+    """An SMTP server on loopback, made of aiosmtpd; for `with` and `async with`, safe from any thread.
 
     Args:
         tls: None, "starttls" or "implicit", with a certificate made on the spot.

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 
 from mailbridge.testing.answers import Answer
-
-PATIENCE = 5.0  # seconds
+from mailbridge.testing.awaiting import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ class Outlet:
         self._actions: list[Action] = []
         self._pending = bytearray()
         self._last_words = b""
+        self._held = False
+        self._turns = 0
 
     @property
     def ended(self) -> bool:
@@ -28,11 +30,14 @@ class Outlet:
         """
         if self.ended:
             return self._last_words or data
+        self._held = False
         cut = self._cut(reading=False)
         room = len(data) if cut is None else max(0, cut.at - self._connection.written)
         self._pending += data[:room]
         self._connection.written += len(data[:room])
         if cut is None or room > len(data):
+            if self._script.each_reply:
+                self.flush()
             return data
         self._cut_off(cut)
         return data if room else cut.saying or data
@@ -50,23 +55,33 @@ class Outlet:
         if cut is not None and self._connection.read >= cut.at:
             self._cut_off(cut)
 
+    def hold(self) -> None:
+        """Keep what was written until more is."""
+        self._held = True
+
     def flush(self) -> None:
         """What is written from now on goes into another segment."""
-        data = bytes(self._pending)
-        self._pending.clear()
+        if self._held:
+            return
         pause = self._script.pause
-        size = 1 if pause else self._script.segment or len(data) or 1
-        self._actions += [Write(data[i : i + size], pause) for i in range(0, len(data), size)]
+        sizes = (1,) if pause else self._script.sizes
+        while self._pending:
+            size = sizes[self._turns % len(sizes)] if sizes else len(self._pending)
+            self._turns += 1
+            self._actions.append(Write(bytes(self._pending[:size]), pause))
+            del self._pending[:size]
 
     def start_tls(self) -> None:
         """Shake hands after what was written so far."""
         if not self.ended:
+            self._held = False
             self.flush()
             self._actions.append(StartTLS())
 
     def end(self, then: Then) -> None:
         """End the server's side, once; `Then.GO_ON` does nothing."""
         if then is not Then.GO_ON and not self.ended:
+            self._held = False
             self.flush()
             self._connection.ended = then.value
             self._actions.append(End(then))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mailbridge.testing.actions import Then
 from mailbridge.testing.answers import Answer
@@ -22,6 +23,7 @@ class Rule:
     nth: int
     times: int | None
     then: Then
+    held: bool = False
     seen: int = 0
 
     def occurs(self) -> bool:
@@ -58,6 +60,14 @@ class Farewell:
     then: Then
 
 
+@dataclass(frozen=True, slots=True)
+class Impatience:
+    """421 after so many seconds in which a client said nothing."""
+
+    seconds: float
+    then: Then
+
+
 class Script:
     """How a server misbehaves. Everything may be said before or while it serves.
 
@@ -76,9 +86,11 @@ class Script:
         self.senders: dict[str, Answer] = {}
         self.contents: dict[str, Answer] = {}
         self.farewell: Farewell | None = None
+        self.impatience: Impatience | None = None
         self.behind_starttls: tuple[bytes, bool] | None = None
         self.pause = 0.0
-        self.segment: int | None = None
+        self.sizes: tuple[int, ...] = ()
+        self.each_reply = False
 
     def refuse(self, recipient: str, code: int = 550, enhanced: str = "5.1.1", text: str = "no such user") -> None:
         """Answer RCPT for this recipient with `code`."""
@@ -149,23 +161,46 @@ class Script:
         """
         self.cuts.append(Cut(octets, how, times, reading=False, saying=saying))
 
-    def say_421(self, *, after_messages: int, unasked: bool = False, then: Then = Then.CLOSE) -> None:
-        """Say 421 to the MAIL that follows `after_messages` messages on one connection.
+    def say_421(
+        self,
+        *,
+        after_messages: int | None = None,
+        after_idle: float | None = None,
+        unasked: bool = False,
+        then: Then = Then.CLOSE,
+    ) -> None:
+        """Say 421 to the MAIL that follows so many messages on one connection, or to a client that is idle.
 
         Args:
             after_messages: How many messages a connection may carry.
-            unasked: Say it right behind the last message's reply instead.
+            after_idle: Seconds without a word. Connections that are waited on already count from their next word on.
+            unasked: Say it right behind the last message's reply, not to the next MAIL.
             then: What becomes of the connection; some servers go on (`Then.GO_ON`).
         """
-        self.farewell = Farewell(after_messages, unasked, then)
+        if after_messages is not None:
+            self.farewell = Farewell(after_messages, unasked, then)
+        if after_idle is not None:
+            self.impatience = Impatience(after_idle, then)
 
     def drip(self, seconds_per_octet: float) -> None:
         """Write one octet at a time, each after a pause; 0 ends it."""
         self.pause = seconds_per_octet
 
-    def segments(self, octets: int | None) -> None:
-        """Split what is written into pieces of so many octets; None ends it."""
-        self.segment = octets
+    def segments(self, sizes: int | Sequence[int] | Literal["replies"] | None) -> None:
+        """Split what is written.
+
+        Args:
+            sizes: Octets of each piece; several sizes take turns, again and again. "replies" writes each reply on its
+                own though the client asked for several at once; None writes at once what was asked at once.
+        """
+        self.each_reply = sizes == "replies"
+        if isinstance(sizes, int):
+            sizes = (sizes,)
+        self.sizes = () if sizes is None or isinstance(sizes, str) else tuple(sizes)
+
+    def hold_back(self, event: str, *, nth: int = 1, times: int | None = 1) -> None:
+        """Keep the reply to `event` until the next one leaves, and write both in one segment."""
+        self.rules.append(Rule(event.upper(), None, nth, times, Then.GO_ON, held=True))
 
     def inject_behind_starttls(self, data: bytes, *, same_segment: bool = True) -> None:
         """Write `data` in clear right behind the 220 to STARTTLS."""

@@ -13,6 +13,7 @@ from typing import Self
 from urllib.parse import quote
 
 from mailbridge.testing.actions import Then
+from mailbridge.testing.awaiting import PATIENCE, Awaited
 from mailbridge.testing.certificates import Authority, CertificateKind
 from mailbridge.testing.extensions import DEFAULT_EXTENSIONS
 from mailbridge.testing.records import Accepted, Connection, Record
@@ -22,11 +23,9 @@ from mailbridge.testing.session import Session
 from mailbridge.testing.settings import Settings, TLSMode
 from mailbridge.testing.wire import Wire
 
-PATIENCE = 5.0  # seconds: for a condition to become true, and for a thread to end
 
-
-class ScriptedServer(Script):
-    """An SMTP or LMTP server on loopback that misbehaves on demand; a context manager.
+class ScriptedServer(Script, Awaited):
+    """An SMTP or LMTP server on loopback that misbehaves on demand; for `with` and for `async with`.
 
     Every method of `Script` may be called at any time.
 
@@ -189,6 +188,8 @@ class ScriptedServer(Script):
         if user is not None:
             login = f"{quote(user, safe='')}:{quote(self.settings.accounts[user], safe='')}@"
         if self._unix:
+            if not self.settings.lmtp:
+                raise ValueError("no URL names SMTP on a unix socket: use mailbridge.Server(path=server.path)")
             return f"lmtp://{login}{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         if self.settings.tls is None:

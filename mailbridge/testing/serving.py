@@ -57,11 +57,19 @@ class Served(threading.Thread):
     def _serve(self) -> str:
         try:
             self._act(lambda: self._wire.open(implicit=self._implicit))
-            while data := self._client.recv(CHUNK):
+            while data := self._receive():
                 self._act(lambda: self._wire.receive(data))
         except OSError:
             return "client reset"
         return "client closed"
+
+    def _receive(self) -> bytes:
+        while True:
+            self._client.settimeout(self._wire.session.patience)
+            try:
+                return self._client.recv(CHUNK)
+            except TimeoutError:
+                self._act(self._wire.impatient)
 
     def interrupt(self, data: bytes, then: Then) -> None:
         """From another thread: say `data` behind what is being said now, and end the connection; or cut it at once."""

@@ -60,6 +60,7 @@ class Session:
         turns = self._dialogue.script.plays
         self._conversation = _played(self._dialogue, turns.pop(0)) if turns else _served(self._dialogue)
         self._need: Need | None = None
+        self._impatient = False
 
     @property
     def connection(self) -> Connection:
@@ -80,6 +81,7 @@ class Session:
     def receive(self, data: bytes) -> list[Action]:
         """Octets have arrived (with TLS, decrypted ones)."""
         if not self.ended:
+            self._impatient = False
             self._dialogue.intake.feed(self._dialogue.outlet.read(data))
         return self._go_on()
 
@@ -101,6 +103,21 @@ class Session:
         """Say something that nobody asked for."""
         self._dialogue.outlet.write(data)
         self._dialogue.outlet.end(then)
+        return self._dialogue.outlet.collect()
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds after which a client that says nothing hears `impatient`; None where it may take its time."""
+        found = self._dialogue.script.impatience
+        return None if found is None or self.ended or self._impatient else found.seconds
+
+    def impatient(self) -> list[Action]:
+        """Nothing has arrived for too long (RFC 5321 section 4.5.3.2.7)."""
+        found = self._dialogue.script.impatience
+        self._impatient = True
+        if found is not None:
+            self._dialogue.say("421", Answer(421, "4.4.2", "you said nothing for too long"))
+            self._dialogue.outlet.end(found.then)
         return self._dialogue.outlet.collect()
 
     def gone(self, how: str = "client closed") -> None:

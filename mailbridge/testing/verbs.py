@@ -5,7 +5,7 @@ from mailbridge.testing.answers import Answer
 from mailbridge.testing.dialogue import Conversation, Dialogue, Transaction
 from mailbridge.testing.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS
 from mailbridge.testing.intake import TLS
-from mailbridge.testing.paths import RefusedError, check, check_utf8, parse
+from mailbridge.testing.paths import Parameters, RefusedError, check, check_utf8, parse
 from mailbridge.testing.script import ANY
 
 OUT_OF_ORDER = Answer(503, "5.5.1", "bad sequence of commands")
@@ -84,6 +84,7 @@ def mail(dialogue: Dialogue, argument: str) -> None:
         transaction, answer = None, refused.answer
     if dialogue.say("MAIL", answer):
         dialogue.transaction = transaction
+        dialogue.mails += 1
     elif answer.code == 421 and dialogue.script.farewell is not None:
         dialogue.outlet.end(dialogue.script.farewell.then)
 
@@ -96,16 +97,33 @@ def _sender(dialogue: Dialogue, argument: str) -> Transaction:
     sender, parameters = parse("FROM:", argument)
     check(parameters, MAIL_PARAMETERS, dialogue.offered)
     check_utf8(sender, allowed="SMTPUTF8" in parameters)
+    if is_binary(parameters) and "BINARYMIME" not in dialogue.offered:
+        # RFC 3030 section 3
+        raise RefusedError(Answer(555, "5.5.4", "BINARYMIME was not offered"))
     if "REQUIRETLS" in parameters and not dialogue.connection.tls:
         # RFC 8689 section 4.2.1
         raise RefusedError(Answer(530, "5.7.4", "REQUIRETLS needs TLS"))
     return Transaction(sender, parameters)
 
 
+def is_binary(parameters: Parameters) -> bool:
+    """Whether the content may hold anything, so that DATA cannot carry it (RFC 3030 section 3)."""
+    return parameters.get("BODY", "").upper() == "BINARYMIME"
+
+
+def announced(dialogue: Dialogue, name: str) -> int | None:
+    """A limit that EHLO announced (RFC 9422)."""
+    words = (word.partition("=") for word in dialogue.offered.get("LIMITS", "").upper().split())
+    return next((int(value) for key, _, value in words if key == name and value.isdigit()), None)
+
+
 def _verdict_on_sender(dialogue: Dialogue, transaction: Transaction) -> Answer:
     farewell = dialogue.script.farewell
     if farewell and not farewell.unasked and dialogue.connection.messages >= farewell.after_messages:
         return Answer(421, "4.7.0", "too many messages on this connection")
+    most = announced(dialogue, "MAILMAX")
+    if most is not None and dialogue.mails >= most:
+        return Answer(452, "4.5.3", "too many transactions on this connection")
     if too_large(dialogue, int(transaction.parameters.get("SIZE", "0"))):
         return TOO_LARGE
     senders = dialogue.script.senders
@@ -145,8 +163,9 @@ def _recipient(dialogue: Dialogue, argument: str) -> tuple[str, dict[str, str]]:
 
 
 def _verdict_on_recipient(dialogue: Dialogue, recipient: str) -> Answer:
-    most = dialogue.settings.max_recipients
-    if most is not None and dialogue.transaction and len(dialogue.transaction.recipients) >= most:
+    limits = (dialogue.settings.max_recipients, announced(dialogue, "RCPTMAX"))
+    taken = len(dialogue.transaction.recipients) if dialogue.transaction else 0
+    if any(most is not None and taken >= most for most in limits):
         # RFC 5321 section 4.5.3.1.10
         return Answer(452, "4.5.3", "too many recipients")
     return _dictated(dialogue, recipient) or Answer(250, "2.1.5", "recipient ok")

@@ -60,6 +60,10 @@ class Wire:
         """Say something that nobody asked for, and `then`."""
         return [] if self._shaken else self._send(self.session.say(data, then))
 
+    def impatient(self) -> list[Action]:
+        """Nothing has arrived for too long."""
+        return [] if self._shaken else self._send(self.session.impatient())
+
     def _begin_tls(self, shaken: Callable[[], list[Action]]) -> None:
         self._tls = self._context().wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._shaken = shaken

@@ -84,6 +84,18 @@ def test_data_and_bdat_do_not_mix() -> None:
     assert talk.say(b"RCPT TO:<c@y>\r\n")[:3] == b"503"
 
 
+def test_binary_content_comes_in_chunks() -> None:
+    """RFC 3030 section 3: BODY=BINARYMIME needs its extension, and DATA cannot carry it."""
+    binary = b"MAIL FROM:<a@x> BODY=BINARYMIME\r\n"
+    assert Talk().hello().say(binary) == b"555 5.5.4 BINARYMIME was not offered\r\n"
+    talk = Talk(script=Script(extensions=["8BITMIME", "CHUNKING", "BINARYMIME"])).hello()
+    talk.say(binary)
+    talk.say(b"RCPT TO:<b@y>\r\n")
+    assert talk.say(b"DATA\r\n") == b"503 5.5.1 bad sequence of commands\r\n"
+    talk.say(b"BDAT 3 LAST\r\n\r\0\n")
+    assert talk.record.messages[0].content == b"\r\0\n"
+
+
 def test_too_large_by_chunks() -> None:
     """The limit is found at a chunk; the rest is swallowed and refused, then all is well again."""
     talk = Talk(script=Script(extensions=["SIZE 5", "CHUNKING"])).envelope()

@@ -191,6 +191,56 @@ def test_drip_and_segments() -> None:
     assert talk.actions == [Write(OK)]
 
 
+def test_sizes_take_turns() -> None:
+    """One octet, then seven, then one again, whatever the borders of the replies are."""
+    talk = Talk().hello()
+    talk.script.segments([1, 7])
+    talk.say(b"NOOP\r\n")
+    assert talk.actions == [Write(OK[:1]), Write(OK[1:8]), Write(OK[8:9]), Write(OK[9:])]
+
+
+def test_each_reply_in_a_segment_of_its_own() -> None:
+    """What was asked at once is answered in pieces."""
+    talk = Talk().hello()
+    talk.say(b"RSET\r\nRSET\r\n")
+    assert talk.actions == [Write(OK * 2)]
+    talk.script.segments("replies")
+    talk.say(b"RSET\r\nRSET\r\n")
+    assert talk.actions == [Write(OK), Write(OK)]
+    talk.script.segments(None)
+    talk.say(b"RSET\r\nRSET\r\n")
+    assert talk.actions == [Write(OK * 2)]
+
+
+@pytest.mark.parametrize("how", ["another reply", "the end"])
+def test_a_reply_held_back_leaves_with_the_next_one(how: str) -> None:
+    """Two replies in one segment, though the first was due before; none is lost at an end."""
+    talk = Talk().hello()
+    talk.script.hold_back("RSET")
+    assert talk.say(b"RSET\r\n") == b""
+    if how == "the end":
+        assert [*talk.session.say(b"", Then.CLOSE)] == [Write(OK), End(Then.CLOSE)]
+    else:
+        talk.say(b"RSET\r\n")
+        assert talk.actions == [Write(OK * 2)]
+        assert talk.say(b"RSET\r\n") == OK
+
+
+def test_421_to_the_idle() -> None:
+    """Once, unless the client speaks again; then the connection ends, or goes on if told so."""
+    talk = Talk().hello()
+    assert talk.session.patience is None
+    talk.script.say_421(after_idle=30, then=Then.GO_ON)
+    assert talk.session.patience == 30
+    assert talk.session.impatient() == [Write(b"421 4.4.2 you said nothing for too long\r\n")]
+    assert talk.session.patience is None
+    assert talk.say(b"NOOP\r\n") == OK
+    talk.script.say_421(after_idle=0.5)
+    assert talk.session.patience == 0.5
+    assert talk.session.impatient()[-1] == End(Then.CLOSE)
+    assert talk.session.patience is None
+
+
 @pytest.mark.parametrize("same_segment", [True, False])
 def test_injection_behind_starttls(same_segment: bool) -> None:
     """Clear octets behind the 220, in its segment or in one of their own, then the handshake."""

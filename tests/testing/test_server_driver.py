@@ -1,5 +1,6 @@
 """The driver: real sockets, real TLS, and the standard library's smtplib as a foreign client."""
 
+import asyncio
 import smtplib
 import socket
 import ssl
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mailbridge import Client, Server
 from mailbridge.testing import ScriptedServer, Then
 
 GREETING = b"220 scripted.test ESMTP\r\n"
@@ -132,6 +134,16 @@ def test_lmtp_on_a_unix_socket() -> None:
         assert [message.recipients for message in server.messages] == [("b@y",)]
 
 
+def test_smtp_on_a_unix_socket() -> None:
+    """No URL names it; the path does."""
+    with ScriptedServer(unix=True) as server:
+        with pytest.raises(ValueError, match="no URL names SMTP on a unix socket"):
+            _ = server.url
+        with Client(Server(path=server.path)) as client:
+            client.send(b"x:y\r\n", sender="a@x", recipients=["b@y"])
+        assert server.lines[0].startswith(b"EHLO ")
+
+
 def test_ipv6() -> None:
     """It listens on ::1 if told so."""
     with ScriptedServer(host="::1") as server, connect(server):
@@ -232,6 +244,30 @@ def test_last_words_stand_behind_what_is_being_said(server: ScriptedServer) -> N
         begun = client.recv(1)
         server.hang_up(Then.CLOSE, b"421 idle\r\n")
         assert begun + read_to_end(client) == GREETING + b"421 idle\r\n"
+
+
+def test_421_to_an_idle_client(server: ScriptedServer) -> None:
+    """It hears why, and sees the end."""
+    server.say_421(after_idle=0.01)
+    with connect(server) as client:
+        assert read_to_end(client) == b"421 4.4.2 you said nothing for too long\r\n"
+    assert server.connections[0].ended == "closed"
+
+
+def test_control_from_a_coroutine() -> None:
+    """The loop goes on while the server starts, waits and ends; what `play` asserts is raised there too."""
+
+    async def talk() -> None:
+        async with ScriptedServer() as server:
+            reader, writer = await asyncio.open_connection(server.host, server.port)
+            writer.write(b"EHLO me\r\n")
+            await server.until(lambda: server.lines == [b"EHLO me"])
+            with pytest.raises(TimeoutError):
+                await server.until(lambda: server.messages, timeout=0.01)
+            writer.close()
+        assert (await reader.read()).startswith(GREETING)
+
+    asyncio.run(talk())
 
 
 def test_hang_up_under_tls() -> None:

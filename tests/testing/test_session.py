@@ -143,6 +143,18 @@ def test_an_offered_parameter_is_taken(extension: str, parameter: str) -> None:
     assert talk.say(f"MAIL FROM:<a@x> {parameter}\r\n".encode()) == b"250 2.1.0 sender ok\r\n"
 
 
+def test_announced_limits_hold() -> None:
+    """RFC 9422: so many recipients in a transaction, so many transactions on a connection."""
+    talk = Talk(script=Script(extensions=["LIMITS RCPTMAX=1 MAILMAX=2"])).envelope()
+    talk.follow(
+        (b"RCPT TO:<c@y>\r\n", b"452 4.5.3 too many recipients\r\n"),
+        (b"RSET\r\n", b"250 ok\r\n"),
+        (b"MAIL FROM:<a@x>\r\n", b"250 sender ok\r\n"),
+        (b"RSET\r\n", b"250 ok\r\n"),
+        (b"MAIL FROM:<a@x>\r\n", b"452 4.5.3 too many transactions on this connection\r\n"),
+    )
+
+
 def test_requiretls_needs_tls() -> None:
     """RFC 8689: in clear the promise cannot be kept."""
     script = Script(extensions=["REQUIRETLS"])
