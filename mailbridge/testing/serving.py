@@ -65,7 +65,9 @@ class Served(threading.Thread):
 
     def _receive(self) -> bytes:
         while True:
-            self._client.settimeout(self._wire.session.patience)
+            patience = self._wire.session.patience
+            if patience != self._client.gettimeout():
+                self._client.settimeout(patience)
             try:
                 return self._client.recv(CHUNK)
             except TimeoutError:
