@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 from weakref import WeakSet
 
@@ -151,13 +152,14 @@ class Lender(Lending[Channel]):
     def _wait(self, claim: Claim[Channel], deadline: float, why: SMTPException | None) -> None:
         if claim.lease is not None:
             return
-        woken = threading.Event()
-        claim.wake = woken.set
+        # An event would be three locks and a queue of those who wait for it. This one is let go by whoever has news.
+        woken = threading.Lock()
+        woken.acquire()
+        claim.wake = partial(_wake, woken)
         for guest in list(self._guests.here):
             guest.make_room()
         while (seconds := self._due(claim, deadline, why)) is not None:
-            woken.wait(seconds)
-            woken.clear()
+            woken.acquire(timeout=seconds)
 
     def _probe(self, lease: Lease[Channel], deadline: float) -> None:
         """Ask a connection that was idle for long whether it lives; one that does not is replaced at its next use."""
@@ -169,6 +171,11 @@ class Lender(Lending[Channel]):
         except BaseException:
             self.give_back(lease)
             raise
+
+
+def _wake(woken: threading.Lock) -> None:
+    with suppress(RuntimeError):  # there was news before, which nobody has heard yet
+        woken.release()
 
 
 def _close(channels: Iterable[Channel], deadline: float) -> None:

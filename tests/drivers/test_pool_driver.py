@@ -6,6 +6,7 @@ import logging
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -292,12 +293,13 @@ def test_interrupted(server: ScriptedServer, kind: type[BaseException], caplog: 
 def test_interrupted_while_waiting(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The claim is taken back, and the receipt says that nothing was sent."""
 
-    class Interrupting(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            raise SoftLimit
+    class Interrupting:
+        def acquire(self, timeout: float | None = None) -> None:
+            if timeout is not None:
+                raise SoftLimit
 
     with pool_of(server, max_connections=1) as pool, pool.lease():
-        monkeypatch.setattr(lending.threading, "Event", Interrupting)
+        monkeypatch.setattr(lending, "threading", SimpleNamespace(Lock=Interrupting))
         with pytest.raises(SoftLimit) as caught:
             pool.send(MESSAGE)
         assert pool.waiting == 0
