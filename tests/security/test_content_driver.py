@@ -94,6 +94,16 @@ def test_s22_bcc(face: Face, serve: Any) -> None:
     assert b"bcc" not in message.content.lower()
 
 
+def test_s22_a_field_of_ones_own(face: Face, serve: Any) -> None:
+    """S22: where a program writes it as a header field, in whatever case, it is refused or left out."""
+    server = serve()
+    face.to(server)
+    for name in ("Bcc", "BCC", "bcc"):
+        outcome = face.send(Letter(headers=((name, "hidden@example.net"),)))
+        assert outcome.delivered or isinstance(outcome.error, ValueError), name
+    assert not any(b"hidden" in message.content for message in server.messages)
+
+
 PLACES = ["/etc/passwd", "file:///etc/passwd", "@/etc/passwd", "http://127.0.0.1:1/x"]
 
 
