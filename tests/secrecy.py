@@ -41,7 +41,7 @@ ENOUGH = 8
 # Transcripts of one test: those of hypothesis have thousands of sessions.
 SESSIONS = 500
 # Words that stand in our own sentences, or that are no secret by the test's own account.
-WORDS = {"secret", "password", "another", "anonymous"} | {name.lower() for name in auth.MECHANISMS}
+WORDS = {"secret", "password", "another"} | {name.lower() for name in auth.MECHANISMS}
 
 EXCUSED = {
     "tests/core/test_commands.py::test_every_command_is_tried": "its AUTH responses are addresses, too",
@@ -54,13 +54,14 @@ class Watch:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.total: Counter[str] = Counter()
+        self.short: set[bytes] = set()
         self.begin()
 
     def begin(self) -> None:
         """Another test."""
         with self.lock:
             self.secrets: set[bytes] = set()
-            self.names: set[bytes] = set()
+            self.names: set[bytes] = {b"", b"=", b"*"}
             self.told: dict[str, str] = {}
             self.transcripts: deque[transcript.Transcript] = deque(maxlen=SESSIONS)
             self.examined: Counter[tuple[CodeType, type]] = Counter()
@@ -69,13 +70,13 @@ class Watch:
         """Register a secret."""
         if isinstance(value, str):
             value = value.encode("utf-8", "surrogatepass")
-        if not isinstance(value, bytes | bytearray) or value.decode("latin-1").lower() in WORDS:
+        if not isinstance(value, bytes | bytearray) or value in self.names:
             return
         with self.lock:
-            if len(value) >= leaks.SHORTEST:
+            if len(value) >= leaks.SHORTEST and value.decode("latin-1").lower() not in WORDS:
                 self.secrets.add(bytes(value))
             else:
-                self.total["secrets too short to be told from other text"] += 1
+                self.short.add(bytes(value))
 
     def name(self, user: str) -> None:
         """A user's name is no secret, though LOGIN sends it as it sends the password."""
@@ -280,5 +281,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how much was looked at, and who was excused."""
     terminalreporter.section("secrets")
     terminalreporter.line(", ".join(f"{count} {what}" for what, count in sorted(watch.total.items())))
+    short = ", ".join(sorted(secret.decode(errors="replace") for secret in watch.short))
+    terminalreporter.line(f"too short or too common to be told from other text: {short}")
     for test, reason in EXCUSED.items():
         terminalreporter.line(f"excused: {test}: {reason}")
