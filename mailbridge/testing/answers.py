@@ -31,6 +31,17 @@ def _serialized(answer: Answer, enhanced: bool) -> bytes:
     return reply.encode()
 
 
+def refusal(code: int, enhanced: str, text: str) -> Answer:
+    """A reply that says no.
+
+    Raises:
+        ValueError: the code does not.
+    """
+    if code not in range(400, 600):
+        raise ValueError(f"a refusal has a code from 400 to 599, not {code!r}")
+    return Answer(code, enhanced, text)
+
+
 def first_digit(raw: bytes) -> int | None:
     """The class of a raw reply: the first digit of its last line, None if there is none."""
     last = raw.rstrip(b"\r\n").rpartition(b"\n")[2]

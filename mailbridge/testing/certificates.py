@@ -3,7 +3,7 @@
 import datetime
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     import trustme
@@ -24,6 +24,8 @@ class Authority:
     def __init__(self, kind: CertificateKind = "good") -> None:
         import trustme  # noqa: PLC0415  # an extra, and pytest loads our plugin in every run
 
+        if kind not in get_args(CertificateKind):
+            raise ValueError(f"a certificate is one of {', '.join(get_args(CertificateKind))}, not {kind!r}")
         self._ca = trustme.CA()
         self.kind = kind
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 
-from mailbridge.testing.answers import Answer
+from mailbridge.testing.answers import Answer, refusal
 from mailbridge.testing.awaiting import PATIENCE
 
 
@@ -63,7 +63,7 @@ class Mailroom:
     def refuse(self, recipient: str, code: int = 550, enhanced: str = "5.1.1", text: str = "no such user") -> None:
         """Answer RCPT for this recipient with `code`."""
         with self._changed:
-            self._dictated[recipient] = Answer(code, enhanced, text)
+            self._dictated[recipient] = refusal(code, enhanced, text)
 
     def defer(self, recipient: str, code: int = 451, enhanced: str = "4.2.0", text: str = "try again later") -> None:
         """Answer RCPT for this recipient with a temporary `code`."""

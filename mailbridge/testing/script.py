@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mailbridge.testing.actions import Then
-from mailbridge.testing.answers import Answer
+from mailbridge.testing.answers import Answer, refusal
 from mailbridge.testing.extensions import DEFAULT_EXTENSIONS, Offers
 from mailbridge.testing.settings import Settings
 
@@ -94,7 +94,7 @@ class Script:
 
     def refuse(self, recipient: str, code: int = 550, enhanced: str = "5.1.1", text: str = "no such user") -> None:
         """Answer RCPT for this recipient with `code`."""
-        self.recipients[recipient] = Answer(code, enhanced, text)
+        self.recipients[recipient] = refusal(code, enhanced, text)
 
     def defer(self, recipient: str, code: int = 451, enhanced: str = "4.2.0", text: str = "try again later") -> None:
         """Answer RCPT for this recipient with a temporary `code`."""
@@ -104,7 +104,7 @@ class Script:
         self, sender: str, code: int = 550, enhanced: str = "5.7.1", text: str = "sender refused"
     ) -> None:
         """Answer MAIL from this sender ("" is the null sender) with `code`."""
-        self.senders[sender] = Answer(code, enhanced, text)
+        self.senders[sender] = refusal(code, enhanced, text)
 
     def refuse_content(
         self,
@@ -114,7 +114,7 @@ class Script:
         recipient: str | None = None,
     ) -> None:
         """Answer complete content with `code`; over LMTP, for `recipient` only if given."""
-        self.contents[ANY if recipient is None else recipient] = Answer(code, enhanced, text)
+        self.contents[ANY if recipient is None else recipient] = refusal(code, enhanced, text)
 
     def answer(
         self,
@@ -140,7 +140,9 @@ class Script:
             nth: From which occurrence on, counted from 1 since this call, over all connections.
             then: What becomes of the connection after the reply.
         """
-        self.rules.append(Rule(event.upper(), raw, nth, times, then))
+        if not isinstance(raw, bytes | None):
+            raise TypeError(f"a reply is octets, not {raw!r}")
+        self.rules.append(Rule(event.upper(), raw, nth, times, Then(then)))
 
     def cut_after(self, event: str, how: Then = Then.CLOSE, *, nth: int = 1, times: int | None = 1) -> None:
         """End the connection right after the usual reply to `event`."""
@@ -152,14 +154,14 @@ class Script:
 
     def cut_at_read(self, octets: int, how: Then = Then.CLOSE, *, times: int = 1, saying: bytes = b"") -> None:
         """End the next `times` connections once they have read so many octets (above TLS), with these last words."""
-        self.cuts.append(Cut(octets, how, times, reading=True, saying=saying))
+        self.cuts.append(Cut(octets, Then(how), times, reading=True, saying=saying))
 
     def cut_at_written(self, octets: int, how: Then = Then.CLOSE, *, times: int = 1, saying: bytes = b"") -> None:
         """End the next `times` connections once they have written so many octets (above TLS), with these last words.
 
         Last words that stand where a reply is due are that reply: the command takes effect as they say.
         """
-        self.cuts.append(Cut(octets, how, times, reading=False, saying=saying))
+        self.cuts.append(Cut(octets, Then(how), times, reading=False, saying=saying))
 
     def say_421(
         self,
@@ -193,10 +195,11 @@ class Script:
             sizes: Octets of each piece; several sizes take turns, again and again. "replies" writes each reply on its
                 own though the client asked for several at once; None writes at once what was asked at once.
         """
-        self.each_reply = sizes == "replies"
-        if isinstance(sizes, int):
-            sizes = (sizes,)
-        self.sizes = () if sizes is None or isinstance(sizes, str) else tuple(sizes)
+        wanted: Sequence[object] = (sizes,) if isinstance(sizes, int) else (sizes or ())
+        self.each_reply = wanted == "replies"
+        self.sizes = () if self.each_reply else tuple(size for size in wanted if isinstance(size, int) and size > 0)
+        if not self.each_reply and len(self.sizes) < len(wanted):
+            raise ValueError(f'sizes are numbers from 1, "replies" or None, not {sizes!r}')
 
     def hold_back(self, event: str, *, nth: int = 1, times: int | None = 1) -> None:
         """Keep the reply to `event` until the next one leaves, and write both in one segment."""

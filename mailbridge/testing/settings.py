@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
+
+from mailbridge.testing.mechanisms import MECHANISMS
 
 TLSMode = Literal["starttls", "implicit"]
 
@@ -20,3 +22,9 @@ class Settings:
     max_recipients: int | None = None
     lax_newlines: bool = False
     strict_pipelining: bool = True
+
+    def __post_init__(self) -> None:
+        if self.tls not in (None, *get_args(TLSMode)):
+            raise ValueError(f"tls is one of None, {', '.join(get_args(TLSMode))}, not {self.tls!r}")
+        if unknown := {*self.auth} - {*MECHANISMS}:
+            raise ValueError(f"auth knows {', '.join(MECHANISMS)}, not {', '.join(sorted(unknown))}")

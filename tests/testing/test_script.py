@@ -1,8 +1,11 @@
 """What a test dictates happens, and nothing else."""
 
+from collections.abc import Callable
+
 import pytest
 
 from mailbridge.testing import End, Record, Script, Settings, StartTLS, Then, Write
+from mailbridge.testing.certificates import Authority
 from tests.testing.transcripts import GREETING, Talk
 
 OK = b"250 2.0.0 ok\r\n"
@@ -224,6 +227,29 @@ def test_a_reply_held_back_leaves_with_the_next_one(how: str) -> None:
         talk.say(b"RSET\r\n")
         assert talk.actions == [Write(OK * 2)]
         assert talk.say(b"RSET\r\n") == OK
+
+
+@pytest.mark.parametrize(
+    ("say", "why"),
+    [
+        (lambda script: script.refuse("b@y", 250), "a code from 400 to 599, not 250"),
+        (lambda script: script.refuse_sender("a@x", "550"), "not '550'"),
+        (lambda script: script.refuse_content(354), "not 354"),
+        (lambda script: script.answer("RCPT", "250 ok"), "octets, not '250 ok'"),
+        (lambda script: script.cut_after("RCPT", "closed!"), "'closed!' is not a valid Then"),
+        (lambda script: script.cut_at_read(10, "gone"), "'gone' is not a valid Then"),
+        (lambda script: script.segments(0), "numbers from 1"),
+        (lambda script: script.segments([1, -1]), "numbers from 1"),
+        (lambda script: script.segments("reply"), "not 'reply'"),
+        (lambda _: Settings(tls="ssl"), "None, starttls, implicit, not 'ssl'"),
+        (lambda _: Settings(auth=("PLAIN", "NTLM")), "not NTLM"),
+        (lambda _: Authority("bad"), "not 'bad'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_at_once(say: Callable[[Script], object], why: str) -> None:
+    """A mistake of the test's own must not look like the server's."""
+    with pytest.raises((TypeError, ValueError), match=why):
+        say(Script())
 
 
 def test_421_to_the_idle() -> None:
