@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from email.headerregistry import BaseHeader, HeaderRegistry
 from email.message import Message
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import django
@@ -30,12 +30,28 @@ from mailbridge import (
 from mailbridge.addresses import parse_list
 from mailbridge.header import ADDRESS_FIELDS
 
+# What most messages of a site say in the same words. A field never changes, so messages may share it.
+_RECURRING = frozenset(["from", "mime-version", "content-type", "content-transfer-encoding"])
+
 
 class _Fields(HeaderRegistry):
-    """The standard registry makes a class for every field of every message; this one keeps those that it made."""
+    """The standard registry makes a class for every field of every message; this one keeps those that it made.
+
+    To parse a field takes as long as all the rest of it, so the last ones of those that recur are kept too.
+    """
+
+    def __call__(self, name: str, value: Any) -> BaseHeader:
+        if name.lower() in _RECURRING and isinstance(value, str):
+            return _field(self, name, value)
+        return self[name](name, value)
 
     def __getitem__(self, name: str) -> type[BaseHeader]:
         return _class_of(self.registry.get(name.lower(), self.default_class), self.base_class)
+
+
+@lru_cache(maxsize=64)
+def _field(fields: _Fields, name: str, value: str) -> BaseHeader:
+    return fields[name](name, value)
 
 
 @cache
