@@ -37,6 +37,7 @@ from .facts import Endpoint, Phase, printable
 from .logs import AddressStyle, log_receipt
 from .logs import emit as log_event
 from .logs import spelled as spell_address
+from .logs import spelled_error as spell_error
 from .message import MailObject
 from .parameters import MailOptions, RcptOptions
 from .pooling import Limits
@@ -117,5 +118,6 @@ __all__ = [
     "parse_url",
     "printable",
     "spell_address",
+    "spell_error",
     "with_a_labels",
 ]

@@ -100,12 +100,14 @@ def _sentence(receipt: Receipt, style: AddressStyle) -> str:
         words = str(result.reply or "") if style == "full" else str(result.code or "")
         parts.append(f"{spelled(result.recipient, style)} {result.state} {words}".rstrip())
     if receipt.error is not None:
-        parts.append(str(receipt.error) if style == "full" else _kind(receipt.error))
+        parts.append(spelled_error(receipt.error, style))
     return "; ".join(parts)
 
 
-def _kind(error: Exception) -> str:
-    """What kind of failure it was, and in which step; its words may hold addresses."""
+def spelled_error(error: Exception, style: AddressStyle) -> str:
+    """An error as this style writes it: in full, or its kind and the step alone, since its words may hold addresses."""
+    if style == "full":
+        return str(error)
     phase = getattr(error, "phase", None)
     return f"{type(error).__name__} at {phase}" if phase else type(error).__name__
 

@@ -26,6 +26,7 @@ from mailbridge import (
     Staging,
     Timeouts,
     log_event,
+    spell_error,
 )
 
 from . import asending, commits, conf
@@ -240,7 +241,8 @@ class Backend(BaseEmailBackend):
             except SMTPException as error:
                 if not self.fail_silently:
                     raise
-                log_event(logging.ERROR, str(error), to=logger, extra={"alias": self.alias})
+                said = spell_error(error, self.log_addresses)
+                log_event(logging.ERROR, said, to=logger, extra={"alias": self.alias})
                 return None
             return True
 

@@ -83,6 +83,20 @@ def test_open_fails_silently(site: Site, records: Callable[[], list[tuple[str, A
     assert [level for level, _ in records()] == ["ERROR"] * 3
 
 
+@pytest.mark.parametrize(("style", "named"), [("full", True), ("masked", False), ("none", False)])
+def test_a_record_of_open_names_nobody_that_it_should_not(
+    style: str, named: bool, site: Site, server: ScriptedServer, records: Callable[[], list[tuple[str, Any]]]
+) -> None:
+    """Who logs in is often an address: `log_addresses` holds for it as well."""
+    server.offer("AUTH PLAIN")
+    server.answer("AUTH", b"535 5.7.8 no\r\n")
+    site.use(server, username="ann@example.com", password="secret", log_addresses=style)
+    assert site.backend(fail_silently=True).open() is None
+    [(_, record)] = records()
+    assert ("ann@example.com" in record.getMessage()) == named
+    assert "AUTH" in record.getMessage()
+
+
 @pytest.mark.parametrize(("tls", "option"), [("starttls", "use_tls"), ("implicit", "use_ssl")])
 def test_tls_and_login(site: Site, tls: Any, option: str) -> None:
     """Settings are all it takes; with a CA of one's own, one more."""
