@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -118,6 +118,15 @@ def test_a_wrong_password_ends_the_batch(site: Site) -> None:
     assert all(m.mailbridge_receipt.not_sent for m in batch)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard, also where the tests run in the background of a shell, which tells its jobs to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interruption_passes_on(
     site: Site, server: ScriptedServer, records: Records, heard: list[tuple[str, dict[str, Any]]]
 ) -> None:
