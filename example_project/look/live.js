@@ -1,5 +1,4 @@
 // What has `data-live` is asked for anew once a second and replaced where it changed: details that are open stay so.
-// Without scripts a reload does the same.
 const box = document.createElement("template");
 const asShown = (text) => ((box.innerHTML = text), box.innerHTML.trim());
 
@@ -10,6 +9,8 @@ for (const part of document.querySelectorAll("[data-live]")) {
       const answer = document.hidden ? null : await fetch(part.dataset.live);
       const text = answer?.ok ? asShown(await answer.text()) : shown;
       if (text !== shown) part.innerHTML = shown = text;
+    } catch {
+      // The demo has ended, or the page is being left: what is shown stays.
     } finally {
       setTimeout(ask, 1000);
     }
