@@ -16,7 +16,7 @@ from mailbridge.testing import Inbox
 @pytest.mark.parametrize("tls", [None, "starttls", "implicit"])
 def test_smtp(tls: Any) -> None:
     """A login, a refusal, a deferral and a delivery over one connection."""
-    with Inbox(tls=tls, accounts={"ann": "pw"}, require_auth=True) as inbox:
+    with Inbox(tls=tls, accounts={"ann": "Gehe1m-pw"}, require_auth=True) as inbox:
         inbox.refuse("no@y")
         inbox.defer("later@y")
         context = ssl.create_default_context(cafile=inbox.ca_file) if tls else None
@@ -27,7 +27,7 @@ def test_smtp(tls: Any) -> None:
         with client:
             if tls == "starttls":
                 client.starttls(context=context)
-            client.login("ann", "pw")
+            client.login("ann", "Gehe1m-pw")
             refused = client.sendmail("a@x", ["b@y", "no@y", "later@y"], "Subject: hi\n\n.\nFrom me\n")
 
         assert refused == {"no@y": (550, b"5.1.1 no such user"), "later@y": (451, b"4.2.0 try again later")}

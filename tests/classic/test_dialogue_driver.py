@@ -144,11 +144,11 @@ def test_what_cannot_be_encoded(serve, dial) -> None:
 @pytest.mark.parametrize("event", ["MAIL", "RCPT", "DATA", "CONTENT", "AUTH"])
 def test_a_421_closes(serve, dial, event: str) -> None:
     """After it nothing more is said (SERVERS.md R3), whoever keeps the line open."""
-    server = serve(accounts={"ann": "pw"})
+    server = serve(accounts={"ann": "Gehe1m-pw"})
     server.answer(event, b"421 later\r\n")
     client = dial(server)
     step = client.login if event == "AUTH" else client.sendmail
-    args = ("ann", "pw") if event == "AUTH" else ("a@x", ["b@y", "c@y"], b"hi")
+    args = ("ann", "Gehe1m-pw") if event == "AUTH" else ("a@x", ["b@y", "c@y"], b"hi")
 
     with pytest.raises(smtplib.SMTPException):
         step(*args)
@@ -230,7 +230,7 @@ def _long(client: Any) -> None:
 
 
 def _no_auth(client: Any) -> None:
-    client.login("ann", "pw")
+    client.login("ann", "Gehe1m-pw")
 
 
 def _no_tls(client: Any) -> None:
@@ -284,7 +284,7 @@ def test_no_suitable_method(serve, dial) -> None:
     server = serve(extensions=["AUTH GSSAPI"])
 
     with pytest.raises(smtplib.SMTPException, match=r"^No suitable authentication method found\.$"):
-        dial(server).login("ann", "pw")
+        dial(server).login("ann", "Gehe1m-pw")
 
 
 def test_connect_errors_come_through_unchanged() -> None:

@@ -114,9 +114,9 @@ def test_data_called_by_hand(serve, dial) -> None:
 
 def test_a_unix_socket(serve) -> None:
     """A host that begins with "/" is one."""
-    server = serve(lmtp=True, unix=True, accounts={"ann": "pw"})
+    server = serve(lmtp=True, unix=True, accounts={"ann": "Gehe1m-pw"})
     with smtplib.LMTP(server.path, timeout=5) as client:
-        client.login("ann", "pw")
+        client.login("ann", "Gehe1m-pw")
         assert client.sendmail("a@x", ["b@y"], b"hi") == {}
 
     with pytest.raises(FileNotFoundError):

@@ -41,38 +41,38 @@ def test_login(serve, dial, mechanism: str, initial: bool) -> None:
 
 def test_the_order_and_the_next_after_a_535(serve, dial) -> None:
     """CRAM-MD5, PLAIN, LOGIN: after a refusal the next is tried, as in the standard module."""
-    server = serve(accounts={"ann": "pw"}, auth=("LOGIN", "PLAIN", "CRAM-MD5"))
+    server = serve(accounts={"ann": "Gehe1m-pw"}, auth=("LOGIN", "PLAIN", "CRAM-MD5"))
     server.answer("AUTH", b"535 not me\r\n", times=2)
 
-    assert dial(server).login("ann", "pw")[0] == 235
+    assert dial(server).login("ann", "Gehe1m-pw")[0] == 235
     assert [line.split()[1] for line in server.lines if line.startswith(b"AUTH")] == [b"CRAM-MD5", b"PLAIN", b"LOGIN"]
 
 
 def test_no_reply_ends_the_login(serve, dial) -> None:
     """What is no reply closes the connection, so there is no next mechanism."""
-    server = serve(accounts={"ann": "pw"})
+    server = serve(accounts={"ann": "Gehe1m-pw"})
     server.answer("AUTH", b"junk\r\n")
 
     with pytest.raises(smtplib.SMTPAuthenticationError, match="no reply"):
-        dial(server).login("ann", "pw")
+        dial(server).login("ann", "Gehe1m-pw")
 
 
 def test_the_last_refusal_is_raised(serve, dial) -> None:
     """And the connection stays open."""
-    client = dial(serve(accounts={"ann": "pw"}))
+    client = dial(serve(accounts={"ann": "Gehe1m-pw"}))
 
     with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
         client.login("ann", "wrong")
     assert caught.value.args == (535, b"5.7.8 authentication failed")
-    assert client.login("ann", "pw")[0] == 235
+    assert client.login("ann", "Gehe1m-pw")[0] == 235
 
 
 def test_already_logged_in(serve, dial) -> None:
     """503 counts as success."""
-    server = serve(accounts={"ann": "pw"})
+    server = serve(accounts={"ann": "Gehe1m-pw"})
     server.answer("AUTH", b"503 already\r\n")
 
-    assert dial(server).login("ann", "pw") == (503, b"already")
+    assert dial(server).login("ann", "Gehe1m-pw") == (503, b"already")
 
 
 def test_an_authobject(serve, dial) -> None:
@@ -88,14 +88,14 @@ def test_an_authobject(serve, dial) -> None:
 
 def test_a_long_password_waits_for_its_prompt(serve, dial) -> None:
     """The user name is the answer to the first prompt, once, whether it was an initial response or not."""
-    server = serve(accounts={"a" * 500: "pw"}, auth=("LOGIN",))
+    server = serve(accounts={"a" * 500: "Gehe1m-pw"}, auth=("LOGIN",))
 
-    assert dial(server).login("a" * 500, "pw")[0] == 235
+    assert dial(server).login("a" * 500, "Gehe1m-pw")[0] == 235
 
 
 def test_an_empty_initial_response(serve, dial) -> None:
     """RFC 4954 section 4: it is sent as "="."""
-    server = serve(accounts={"ann": "pw"}, auth=("EXTERNAL",))
+    server = serve(accounts={"ann": "Gehe1m-pw"}, auth=("EXTERNAL",))
     client = dial(server)
     client.ehlo()
     client.auth("EXTERNAL", lambda challenge=None: "")
@@ -105,12 +105,12 @@ def test_an_empty_initial_response(serve, dial) -> None:
 
 def test_a_challenge_that_is_none(serve, dial) -> None:
     """RFC 4954 section 4: the client gives up by "*"."""
-    server = serve(accounts={"ann": "pw"}, auth=("LOGIN",))
+    server = serve(accounts={"ann": "Gehe1m-pw"}, auth=("LOGIN",))
     server.answer("AUTH", b"334 abc\r\n")
     client = dial(server)
 
     with pytest.raises(smtplib.SMTPAuthenticationError):
-        client.login("ann", "pw")
+        client.login("ann", "Gehe1m-pw")
     assert server.lines[-1] == b"*"
     assert client.noop()[0] == 250
 
@@ -122,9 +122,9 @@ def test_md5_may_be_missing(serve, dial, monkeypatch: pytest.MonkeyPatch) -> Non
         raise ValueError("[digital envelope routines] unsupported")
 
     monkeypatch.setattr("hmac.new", no_md5)
-    server = serve(accounts={"ann": "pw"}, auth=("CRAM-MD5", "PLAIN"))
+    server = serve(accounts={"ann": "Gehe1m-pw"}, auth=("CRAM-MD5", "PLAIN"))
 
-    assert dial(server).login("ann", "pw")[0] == 235
+    assert dial(server).login("ann", "Gehe1m-pw")[0] == 235
 
 
 def test_s4_auth_in_clear_is_refused(serve, dial) -> None:
@@ -182,11 +182,11 @@ def test_s4_a_354_to_something_else_invites_nothing(serve, dial) -> None:
 
 def test_s4_auth_in_clear_can_be_allowed(serve, dial) -> None:
     """S4: by an attribute, of the object or the class."""
-    client = dial(serve(accounts={"ann": "pw"}))
+    client = dial(serve(accounts={"ann": "Gehe1m-pw"}))
     _far(client)
     client.allow_plaintext_auth = True
 
-    assert client.login("ann", "pw")[0] == 235
+    assert client.login("ann", "Gehe1m-pw")[0] == 235
     assert smtplib.SMTP.allow_plaintext_auth is False
 
 
@@ -309,7 +309,7 @@ def test_s16_repr_and_pickle(serve, dial) -> None:
 
 def test_s16_a_line_that_is_too_long(serve, dial) -> None:
     """S16: the error about it does not repeat it."""
-    client = dial(serve(accounts={"ann": "pw"}))
+    client = dial(serve(accounts={"ann": "Gehe1m-pw"}))
     client.ehlo()
     with pytest.raises(smtplib.SMTPInputError) as caught:
         client.auth("PLAIN", lambda challenge=None: "secret" * 3_000, initial_response_ok=False)

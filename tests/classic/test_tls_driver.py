@@ -26,10 +26,10 @@ def _secured(server: Any, mode: str, host: str = "localhost", **options: Any) ->
 @pytest.mark.parametrize("mode", MODES)
 def test_s3_the_systems_cas_are_trusted(serve, trusted, mode: str) -> None:
     """S3: without a context chain and name are verified, by the CAs of the system."""
-    server = serve(tls=mode, accounts={"ann": "pw"}, require_auth=True)
+    server = serve(tls=mode, accounts={"ann": "Gehe1m-pw"}, require_auth=True)
     trusted(server)
     with _secured(server, mode) as client:
-        client.login("ann", "pw")
+        client.login("ann", "Gehe1m-pw")
         assert client.sendmail("a@x", "b@y", b"hi") == {}
 
     assert server.messages[0].tls
@@ -39,7 +39,7 @@ def test_s3_the_systems_cas_are_trusted(serve, trusted, mode: str) -> None:
 @pytest.mark.parametrize("certificate", ["self-signed", "expired", "wrong-name"])
 def test_s3_a_bad_certificate_is_refused(serve, trusted, mode: str, certificate: str) -> None:
     """S3: the standard module would go on; here the error of `ssl` comes through, and nothing is said."""
-    server = serve(tls=mode, certificate=certificate, accounts={"ann": "pw"})
+    server = serve(tls=mode, certificate=certificate, accounts={"ann": "Gehe1m-pw"})
     trusted(server)
 
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -127,7 +127,7 @@ def test_a_name_that_the_program_has_set(serve, trusted, mode: str) -> None:
 @pytest.mark.parametrize("injected", [b"250 AUTH PLAIN\r\n", b"XYZ"])
 def test_s1_octets_behind_the_220(serve, injected: bytes, same_segment: bool) -> None:
     """S1: the connection is closed, and no handshake and no AUTH follow."""
-    server = serve(tls="starttls", accounts={"ann": "pw"})
+    server = serve(tls="starttls", accounts={"ann": "Gehe1m-pw"})
     server.inject_behind_starttls(injected, same_segment=same_segment)
     client = smtplib.SMTP("localhost", server.port, timeout=5)
 
@@ -141,11 +141,11 @@ def test_s1_octets_behind_the_220(serve, injected: bytes, same_segment: bool) ->
 
 def test_s1_what_was_said_in_clear_is_forgotten(serve) -> None:
     """RFC 3207 section 4.2: after STARTTLS nothing is known until EHLO is said again."""
-    server = serve(tls="starttls", accounts={"ann": "pw"})
+    server = serve(tls="starttls", accounts={"ann": "Gehe1m-pw"})
     with smtplib.SMTP("localhost", server.port, timeout=5) as client:
         client.starttls(context=ssl.create_default_context(cafile=server.ca_file))
         assert (client.ehlo_resp, client.helo_resp, client.does_esmtp, client.esmtp_features) == (None, None, False, {})
-        client.login("ann", "pw")
+        client.login("ann", "Gehe1m-pw")
         assert client.has_extn("auth")
         with pytest.raises(smtplib.SMTPNotSupportedError):
             client.starttls()
@@ -153,7 +153,7 @@ def test_s1_what_was_said_in_clear_is_forgotten(serve) -> None:
 
 def test_s4_tls_is_private(serve, trusted) -> None:
     """S4: under TLS a password goes to any machine."""
-    server = serve(tls="implicit", accounts={"ann": "pw"})
+    server = serve(tls="implicit", accounts={"ann": "Gehe1m-pw"})
 
     class Far(ssl.SSLSocket):
         def getpeername(self) -> tuple[str, int]:
@@ -162,7 +162,7 @@ def test_s4_tls_is_private(serve, trusted) -> None:
     context = ssl.create_default_context(cafile=server.ca_file)
     context.sslsocket_class = Far
     with _secured(server, "implicit", context=context) as client:
-        assert client.login("ann", "pw")[0] == 235
+        assert client.login("ann", "Gehe1m-pw")[0] == 235
 
 
 def test_a_context_that_cannot_wrap(serve) -> None:

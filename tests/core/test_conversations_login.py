@@ -46,16 +46,16 @@ def logged_in(server: Server, offered: str, *turns: Turn, tokens: Iterable[str] 
     return smtp
 
 
-BEARER = "user=u\1auth=Bearer tok\1\1"
-OAUTHBEARER = "n,a=u,\1host=localhost\1port=25\1auth=Bearer tok\1\1"
-T1_BEARER = OAUTHBEARER.replace("tok", "t1")
+BEARER = "user=u\1auth=Bearer t0kens\1\1"
+OAUTHBEARER = "n,a=u,\1host=localhost\1port=25\1auth=Bearer t0kens\1\1"
+T1_BEARER = OAUTHBEARER.replace("t0kens", "t1")
 
 
 @pytest.mark.parametrize(
     ("mechanism", "takes", "turns"),
     [
-        ("PLAIN", "password", [(b"AUTH PLAIN " + b64("\0u\0secret"), YES)]),
-        ("LOGIN", "password", [(b"AUTH LOGIN " + b64("u"), b"334 UGFzc3dvcmQ6\r\n"), (b64("secret"), YES)]),
+        ("PLAIN", "password", [(b"AUTH PLAIN " + b64("\0u\0s3cret"), YES)]),
+        ("LOGIN", "password", [(b"AUTH LOGIN " + b64("u"), b"334 UGFzc3dvcmQ6\r\n"), (b64("s3cret"), YES)]),
         ("XOAUTH2", "token", [(b"AUTH XOAUTH2 " + b64(BEARER), YES)]),
         ("OAUTHBEARER", "token", [(b"AUTH OAUTHBEARER " + b64(OAUTHBEARER), YES)]),
         ("EXTERNAL", "password", [(b"AUTH EXTERNAL =\r\n", YES)]),
@@ -63,8 +63,8 @@ T1_BEARER = OAUTHBEARER.replace("tok", "t1")
 )
 def test_a_mechanism_as_it_is_written(mechanism: str, takes: str, turns: list[Turn]) -> None:
     """Each mechanism's own words, with an initial response where it fits (RFC 4954 section 4)."""
-    options: Any = {"password": "secret"} if takes == "password" else {"token_provider": lambda: "tok"}
-    smtp = logged_in(account(auth=[mechanism], **options), mechanism, *turns, tokens=["tok"])
+    options: Any = {"password": "s3cret"} if takes == "password" else {"token_provider": lambda: "t0kens"}
+    smtp = logged_in(account(auth=[mechanism], **options), mechanism, *turns, tokens=["t0kens"])
 
     assert smtp.authenticated
     assert smtp.reusable
@@ -99,8 +99,8 @@ def test_a_callers_own_mechanism() -> None:
         challenge = yield None
         yield challenge + credentials.secret.reveal()
 
-    server = account(password="secret", auth=[Mechanism("X-PARROT", parrot)])
-    logged_in(server, "PLAIN X-PARROT", (b"AUTH X-PARROT\r\n", b"334 " + b64("polly")), (b64("pollysecret"), YES))
+    server = account(password="s3cret", auth=[Mechanism("X-PARROT", parrot)])
+    logged_in(server, "PLAIN X-PARROT", (b"AUTH X-PARROT\r\n", b"334 " + b64("polly")), (b64("pollys3cret"), YES))
 
 
 # Which mechanism.
@@ -109,7 +109,7 @@ def test_a_callers_own_mechanism() -> None:
 def test_credentials_never_travel_in_clear() -> None:
     """A plain connection to another machine: an error, and no AUTH is said (WIRE.md S4)."""
     smtp = ready("AUTH PLAIN")
-    server = Server("mail.example.com", username="u", password="secret")
+    server = Server("mail.example.com", username="u", password="s3cret")
 
     with pytest.raises(SMTPSecurityError, match="in clear"):
         talk(login(smtp, server), smtp)
@@ -128,19 +128,19 @@ def test_tls_shelters_credentials() -> None:
 def test_a_token_never_meets_a_password_mechanism(offered: str) -> None:
     """An account with a token, a server without OAuth: an error that names both sides (WIRE.md S17)."""
     with pytest.raises(SMTPNotSupportedError, match="takes a token"):
-        logged_in(account(token_provider=lambda: "tok"), offered, tokens=["tok"])
+        logged_in(account(token_provider=lambda: "t0kens"), offered, tokens=["t0kens"])
 
 
 def test_a_password_never_meets_a_token_mechanism() -> None:
     """The reverse: a password is no token."""
     with pytest.raises(SMTPNotSupportedError, match=r"offers XOAUTH2, .* any that takes a password"):
-        logged_in(account(password="secret"), "XOAUTH2")
+        logged_in(account(password="s3cret"), "XOAUTH2")
 
 
 def test_the_configuration_names_the_mechanisms() -> None:
     """What `auth` leaves out is not tried, though it is offered."""
     with pytest.raises(SMTPNotSupportedError, match="the configuration allows CRAM-MD5"):
-        logged_in(account(password="secret", auth=["CRAM-MD5"]), "PLAIN LOGIN")
+        logged_in(account(password="s3cret", auth=["CRAM-MD5"]), "PLAIN LOGIN")
 
 
 def test_a_user_name_alone_needs_external() -> None:
@@ -155,7 +155,7 @@ def test_a_user_name_alone_needs_external() -> None:
 def test_a_535_stops() -> None:
     """Refused credentials are shown to no second mechanism."""
     with pytest.raises(SMTPAuthenticationError) as caught:
-        logged_in(account(password="secret"), "PLAIN LOGIN", (b"AUTH PLAIN " + b64("\0u\0secret"), WRONG))
+        logged_in(account(password="s3cret"), "PLAIN LOGIN", (b"AUTH PLAIN " + b64("\0u\0s3cret"), WRONG))
     assert (caught.value.smtp_code, caught.value.temporary, caught.value.phase) == (535, False, Phase.AUTH)
     assert "user name (u)" in str(caught.value)
 
@@ -163,11 +163,11 @@ def test_a_535_stops() -> None:
 def test_a_504_goes_on_to_the_next_mechanism() -> None:
     """RFC 4954 section 4: 504 is about the mechanism."""
     smtp = logged_in(
-        account(password="secret"),
+        account(password="s3cret"),
         "PLAIN LOGIN",
-        (b"AUTH PLAIN " + b64("\0u\0secret"), b"504 not that\r\n"),
+        (b"AUTH PLAIN " + b64("\0u\0s3cret"), b"504 not that\r\n"),
         (b"AUTH LOGIN " + b64("u"), ASK),
-        (b64("secret"), YES),
+        (b64("s3cret"), YES),
     )
     assert smtp.authenticated
 
@@ -175,13 +175,13 @@ def test_a_504_goes_on_to_the_next_mechanism() -> None:
 def test_a_504_to_the_last_mechanism_is_a_refusal() -> None:
     """Where none is left, the error says so."""
     with pytest.raises(SMTPAuthenticationError):
-        logged_in(account(password="secret"), "PLAIN", (b"AUTH PLAIN " + b64("\0u\0secret"), b"504 no\r\n"))
+        logged_in(account(password="s3cret"), "PLAIN", (b"AUTH PLAIN " + b64("\0u\0s3cret"), b"504 no\r\n"))
 
 
 def test_a_temporary_refusal_says_so() -> None:
     """454: the credentials were not judged."""
     with pytest.raises(SMTPAuthenticationError, match="try again later") as caught:
-        logged_in(account(password="secret"), "PLAIN", (b"AUTH PLAIN " + b64("\0u\0secret"), b"454 not now\r\n"))
+        logged_in(account(password="s3cret"), "PLAIN", (b"AUTH PLAIN " + b64("\0u\0s3cret"), b"454 not now\r\n"))
     assert caught.value.temporary
 
 
@@ -266,7 +266,7 @@ def test_an_oauth_error_is_acknowledged(mechanism: str, initial: str, answer: by
     server = account(token_provider=lambda: "unused", auth=[mechanism])
 
     with pytest.raises(SMTPAuthenticationError):
-        logged_in(server, mechanism, *attempt, *attempt, tokens=["tok", "tok"])
+        logged_in(server, mechanism, *attempt, *attempt, tokens=["t0kens", "t0kens"])
 
 
 # The exchange.
@@ -290,7 +290,7 @@ def test_a_long_initial_response_waits_for_the_334() -> None:
 @pytest.mark.parametrize("prompt", [b"334 User Name\0\r\n", b"334\r\n", b"334  VXNlcjo=\r\n", b"334 %%%\r\n"])
 def test_prompts_mean_nothing(prompt: bytes) -> None:
     """LOGIN's prompts differ everywhere and are not even base64 everywhere (SERVERS.md A2, A3)."""
-    smtp = logged_in(account(password="secret"), "LOGIN", (b"AUTH LOGIN " + b64("u"), prompt), (b64("secret"), YES))
+    smtp = logged_in(account(password="s3cret"), "LOGIN", (b"AUTH LOGIN " + b64("u"), prompt), (b64("s3cret"), YES))
 
     assert smtp.authenticated
 
@@ -299,9 +299,9 @@ def test_a_question_too_many_is_cancelled() -> None:
     """A mechanism that has nothing more to say gives up by "*" (RFC 4954 section 4)."""
     with pytest.raises(SMTPAuthenticationError) as caught:
         logged_in(
-            account(password="secret"),
+            account(password="s3cret"),
             "PLAIN",
-            (b"AUTH PLAIN " + b64("\0u\0secret"), ASK),
+            (b"AUTH PLAIN " + b64("\0u\0s3cret"), ASK),
             (b"*\r\n", b"501 cancelled\r\n"),
         )
     assert caught.value.smtp_code == 501
@@ -309,25 +309,25 @@ def test_a_question_too_many_is_cancelled() -> None:
 
 def test_a_server_that_goes_on_asking_is_left() -> None:
     """A bounded number of challenges is answered."""
-    turns: list[Turn] = [(b"AUTH PLAIN " + b64("\0u\0secret"), ASK), *[(b"*\r\n", ASK)] * (CHALLENGES - 1), (b"*\r\n",)]
+    turns: list[Turn] = [(b"AUTH PLAIN " + b64("\0u\0s3cret"), ASK), *[(b"*\r\n", ASK)] * (CHALLENGES - 1), (b"*\r\n",)]
 
     with pytest.raises(SMTPSecurityError, match=f"more than {CHALLENGES}"):
-        logged_in(account(password="secret"), "PLAIN", *turns)
+        logged_in(account(password="s3cret"), "PLAIN", *turns)
 
 
 @pytest.mark.parametrize("answer", [b"250 ok\r\n", b"235 ok\r\n"])
 def test_any_positive_reply_is_success(answer: bytes) -> None:
     """The class of a reply is its first digit (SERVERS.md R2)."""
-    assert logged_in(account(password="secret"), "PLAIN", (b"AUTH PLAIN " + b64("\0u\0secret"), answer)).authenticated
+    assert logged_in(account(password="s3cret"), "PLAIN", (b"AUTH PLAIN " + b64("\0u\0s3cret"), answer)).authenticated
 
 
 def test_a_354_is_no_challenge_to_go_wrong_by() -> None:
     """Another intermediate reply is answered like a 334: it may not end the exchange as a success."""
     with pytest.raises(SMTPAuthenticationError):
         logged_in(
-            account(password="secret"),
+            account(password="s3cret"),
             "PLAIN",
-            (b"AUTH PLAIN " + b64("\0u\0secret"), b"354 go\r\n"),
+            (b"AUTH PLAIN " + b64("\0u\0s3cret"), b"354 go\r\n"),
             (b"*\r\n", b"501 cancelled\r\n"),
         )
 
@@ -336,7 +336,7 @@ def test_a_354_is_no_challenge_to_go_wrong_by() -> None:
 def test_an_end_in_the_middle_is_told_with_its_phase(end: Any) -> None:
     """A lost connection during AUTH is no refusal of the credentials."""
     with pytest.raises((SMTPServerDisconnected, SMTPProtocolError, SMTPAuthenticationError)) as caught:
-        logged_in(account(password="secret"), "LOGIN", (b"AUTH LOGIN " + b64("u"), end))
+        logged_in(account(password="s3cret"), "LOGIN", (b"AUTH LOGIN " + b64("u"), end))
     assert isinstance(caught.value, SMTPAuthenticationError) == (end == b"421 bye\r\n")
     assert not isinstance(caught.value, SMTPConnectError)
 
@@ -349,8 +349,8 @@ def test_a_mechanism_that_fails_says_neither_words_nor_secret() -> None:
         yield b""
 
     with pytest.raises(SMTPSecurityError, match="the AUTH exchange failed: KeyError") as caught:
-        logged_in(account(password="secret", auth=[Mechanism("X", broken)]), "X")
-    assert "secret" not in str(caught.value)
+        logged_in(account(password="s3cret", auth=[Mechanism("X", broken)]), "X")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_mechanism_without_words() -> None:
@@ -369,9 +369,9 @@ def test_a_callers_own_mechanism_may_ask_for_a_proof() -> None:
         yield credentials.secret.reveal()
         yield b"and you?"
 
-    server = account(password="secret", auth=[Mechanism("X", suspicious, mutual=True)])
+    server = account(password="s3cret", auth=[Mechanism("X", suspicious, mutual=True)])
     with pytest.raises(SMTPSecurityError, match="did not prove"):
-        logged_in(server, "X", (b"AUTH X " + b64("secret"), YES))
+        logged_in(server, "X", (b"AUTH X " + b64("s3cret"), YES))
 
 
 @pytest.mark.parametrize("end", [CLOSED, b"421 bye\r\n"])
@@ -391,10 +391,10 @@ def test_scram_without_its_package_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setattr("mailbridge.auth.find_spec", lambda _: None)
 
     with pytest.raises(SMTPNotSupportedError, match=r"mailbridge-smtp\[scram\]"):
-        logged_in(account(password="secret"), "SCRAM-SHA-256")
+        logged_in(account(password="s3cret"), "SCRAM-SHA-256")
 
 
 def test_no_auth_before_starttls_says_so() -> None:
     """The usual reason why a server offers no way to log in."""
     with pytest.raises(SMTPNotSupportedError, match="offers STARTTLS"):
-        talk(login(smtp := ready("STARTTLS"), account(password="secret")), smtp)
+        talk(login(smtp := ready("STARTTLS"), account(password="s3cret")), smtp)

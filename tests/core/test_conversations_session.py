@@ -107,7 +107,7 @@ def test_no_helo_where_tls_is_required(code: int, security: Security) -> None:
 def test_no_helo_where_a_login_is_required() -> None:
     """AUTH is of ESMTP: with credentials HELO is no way out."""
     with pytest.raises(SMTPHeloError):
-        opened(Security.NONE, (EHLO, b"502 what\r\n"), username="u", password="secret", allow_plaintext_auth=True)
+        opened(Security.NONE, (EHLO, b"502 what\r\n"), username="u", password="s3cret-horse", allow_plaintext_auth=True)
 
 
 def test_no_helo_over_lmtp() -> None:
@@ -147,7 +147,7 @@ def test_starttls_begins_anew(security: Security) -> None:
 def test_required_tls_never_falls_back(turns: list[Turn]) -> None:
     """Not offered, refused, EHLO unknown: an error, and neither AUTH nor MAIL was said (WIRE.md S2)."""
     with pytest.raises((SMTPSecurityError, SMTPHeloError)) as caught:
-        opened(Security.STARTTLS, *turns, username="u", password="secret")
+        opened(Security.STARTTLS, *turns, username="u", password="s3cret-horse")
     assert caught.value.phase in {Phase.STARTTLS, Phase.HELLO}
 
 
@@ -176,7 +176,7 @@ def test_octets_behind_the_220_never_reach_the_handshake(answer: list[bytes]) ->
     """Injected replies end the session before TLS, and no AUTH is said (WIRE.md S1)."""
     smtp = SMTPProtocol()
     server = dialogue.Server(smtp, [GREETING, (EHLO, ehlo("STARTTLS")), (STARTTLS, *answer)])
-    account = Server("mail.example.com", username="u", password="secret")
+    account = Server("mail.example.com", username="u", password="s3cret-horse")
 
     with pytest.raises(SMTPSecurityError, match="inject"):
         drive(open_session(smtp, account, "me"), server.serve)

@@ -38,11 +38,11 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "all is well": ({**FAR, "use_tls": True, "port": 587}, []),
     "this machine": ({"host": "localhost", "port": 25, "timeout": 5}, []),
     "a wrong value": ({**FAR, "port": "smtp"}, ["E001"]),
-    "credentials in clear": ({**FAR, "username": "ann", "password": "secret"}, ["E001"]),
+    "credentials in clear": ({**FAR, "username": "ann", "password": "s3cret-horse"}, ["E001"]),
     "tls and ssl": ({**FAR, "use_tls": True, "use_ssl": True}, ["E002"]),
     "two hosts": ({**FAR, "url": "smtps://other.example.com"}, ["E003"]),
     "allowed credentials": (
-        {**FAR, "username": "ann", "password": "secret", "allow_plaintext_auth": True, "port": 25},
+        {**FAR, "username": "ann", "password": "s3cret-horse", "allow_plaintext_auth": True, "port": 25},
         ["W001"],
     ),
     "plain text": ({**FAR, "use_tls": False, "port": 25}, ["W002"]),

@@ -100,8 +100,8 @@ def test_a_record_of_open_names_nobody_that_it_should_not(
 @pytest.mark.parametrize(("tls", "option"), [("starttls", "use_tls"), ("implicit", "use_ssl")])
 def test_tls_and_login(site: Site, tls: Any, option: str) -> None:
     """Settings are all it takes; with a CA of one's own, one more."""
-    with Inbox(tls=tls, accounts={"ann": "secret"}, require_auth=True) as inbox:
-        site.use(inbox, username="ann", password="secret", ca_file=inbox.ca_file, **{option: True})
+    with Inbox(tls=tls, accounts={"ann": "s3cret-horse"}, require_auth=True) as inbox:
+        site.use(inbox, username="ann", password="s3cret-horse", ca_file=inbox.ca_file, **{option: True})
         assert site.backend().send_messages(mails("bob@example.org")) == 1
         assert [(m.tls, m.authenticated_as) for m in inbox.messages] == [(True, "ann")]
 
@@ -196,7 +196,7 @@ def test_a_client_certificate(site: Site) -> None:
         assert [c.client_certificate for c in server.connections] == [("ann@example.com",), ()]
 
 
-@pytest.mark.parametrize(("username", "password"), [("", ""), ("ann", ""), ("", "secret"), (None, None)])
+@pytest.mark.parametrize(("username", "password"), [("", ""), ("ann", ""), ("", "s3cret-horse"), (None, None)])
 def test_no_login_with_half_of_the_credentials(
     site: Site, username: str | None, password: str | None, smtp_server: ScriptedServer
 ) -> None:

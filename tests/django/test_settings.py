@@ -38,7 +38,7 @@ def test_names_and_values_of_djangos_backend(site: Site, tmp_path: Path) -> None
     """Each option is an attribute, as in Django's own backend."""
     (certificate := tmp_path / "cert.pem").touch()
     (key := tmp_path / "key.pem").touch()
-    options = {"host": "mail.example.com", "port": 2525, "username": "ann", "password": "secret", "use_tls": True}
+    options = {"host": "mail.example.com", "port": 2525, "username": "ann", "password": "s3cret-horse", "use_tls": True}
     options |= {"use_ssl": False, "timeout": 7.5, "ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
     site.set(**options)
     backend = site.backend()
@@ -52,8 +52,8 @@ def test_names_and_values_of_djangos_backend(site: Site, tmp_path: Path) -> None
 def test_arguments_before_settings(plain: Any) -> None:
     """Ten of them may be given by position, in Django's order; an empty host or port counts for none."""
     plain.EMAIL_HOST, plain.EMAIL_PORT, plain.EMAIL_HOST_USER = "settings.example.com", 2525, "settings"
-    backend = Backend("localhost", 26, "ann", "secret", False, True, False, 5, None, None)
-    assert (backend.host, backend.port, backend.username, backend.password) == ("localhost", 26, "ann", "secret")
+    backend = Backend("localhost", 26, "ann", "s3cret-horse", False, True, False, 5, None, None)
+    assert (backend.host, backend.port, backend.username, backend.password) == ("localhost", 26, "ann", "s3cret-horse")
     assert (backend.fail_silently, backend.timeout) == (True, 5)
 
     backend = Backend("", 0, username="")
@@ -74,7 +74,7 @@ def test_attributes_that_change(site: Site) -> None:
     """A program may change a backend before it opens it; what it says then counts."""
     site.set(host="mail.example.com")
     backend = site.backend()
-    backend.host, backend.use_tls, backend.username, backend.password = "other.example.com", True, "ann", "secret"
+    backend.host, backend.use_tls, backend.username, backend.password = "other.example.com", True, "ann", "s3cret-horse"
 
     assert (backend.server.host, backend.server.security) == ("other.example.com", Security.STARTTLS)
     assert backend.server.username == "ann"
@@ -125,7 +125,7 @@ def test_tls_and_ssl_exclude_each_other(site: Site) -> None:
         ("timeout", 1e9, "EMAIL_TIMEOUT: the timeout 'send' is above 0 and up to 1000000 seconds, not 1000000000.0"),
         ("timeout", "soon", "EMAIL_TIMEOUT is a positive number of seconds, not 'soon'"),
         ("timeout", float("inf"), "EMAIL_TIMEOUT is a positive number of seconds, not inf"),
-        ("password", b"secret", "EMAIL_HOST_PASSWORD is a string"),
+        ("password", b"s3cret-horse", "EMAIL_HOST_PASSWORD is a string"),
         ("ca_file", 5, "MAILBRIDGE['ca_file'] is the path of a file, not 5"),
     ],
 )
@@ -175,7 +175,7 @@ def test_a_file_that_is_not_there(site: Site, tmp_path: Path, option: str, setti
 
 def test_a_password_in_clear(site: Site) -> None:
     """Credentials for another machine need TLS, or a word that says otherwise."""
-    credentials = {"host": "mail.example.com", "username": "ann", "password": "secret"}
+    credentials = {"host": "mail.example.com", "username": "ann", "password": "s3cret-horse"}
     assert "credentials would travel in clear to mail.example.com" in refusal(site, **credentials)
 
     site.set(**credentials, allow_plaintext_auth=True)

@@ -18,7 +18,7 @@ from .conftest import HAS_MAILERS, Site, mails
 @pytest.mark.django_db
 def test_password_reset(site: Site, server: ScriptedServer, heard: list[tuple[str, dict[str, Any]]]) -> None:
     """Django's own form, by the settings alone."""
-    get_user_model().objects.create_user("bob", "bob@example.org", "secret")
+    get_user_model().objects.create_user("bob", "bob@example.org", "s3cret-horse")
     form = PasswordResetForm({"email": "bob@example.org"})
     assert form.is_valid()
     form.save("site.example", subject_template_name="reset.txt", email_template_name="reset.txt")
@@ -33,7 +33,7 @@ def test_password_reset_for_somebody_who_is_refused(
 ) -> None:
     """The form keeps the error to itself, and nobody would know but for the signals."""
     server.refuse("bob@example.org")
-    get_user_model().objects.create_user("bob", "bob@example.org", "secret")
+    get_user_model().objects.create_user("bob", "bob@example.org", "s3cret-horse")
     form = PasswordResetForm({"email": "bob@example.org"})
     assert form.is_valid()
     form.save("site.example", subject_template_name="reset.txt", email_template_name="reset.txt")

@@ -220,8 +220,8 @@ def faulty_inbox(monkeypatch: pytest.MonkeyPatch, tls: TLSMode | None, fault: Fa
 
     monkeypatch.setattr(hooks, "SMTP", fault.among(hooks.SMTP))
     with (
-        Inbox(tls=tls, accounts={"ann": "pw"}) as inbox,
-        closing(client_to(server_of(inbox, tls, username="ann", password="pw"))) as client,
+        Inbox(tls=tls, accounts={"ann": "Gehe1m-pw"}) as inbox,
+        closing(client_to(server_of(inbox, tls, username="ann", password="Gehe1m-pw"))) as client,
     ):
         yield inbox, client
 
@@ -307,7 +307,7 @@ def test_a_connection_cut_after_each_reply(tls: TLSMode | None, after: str, how:
     """Whatever was said last: nobody has the message but after the content's reply, and nothing is left open."""
     if after == "STARTTLS" and tls != "starttls":
         after = "EHLO"
-    with ScriptedServer(tls=tls, accounts={"ann": "pw"}, extensions=()) as server:
+    with ScriptedServer(tls=tls, accounts={"ann": "Gehe1m-pw"}, extensions=()) as server:
         server.cut_after(after, how)
         client = client_of(server, "ann")
         if after == "CONTENT":

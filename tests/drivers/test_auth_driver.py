@@ -36,7 +36,7 @@ def test_passwords(mechanism: str) -> None:
 def test_wrong_passwords(mechanism: str) -> None:
     """A 535 stops: no second mechanism sees the password, and the connection is closed."""
     with ScriptedServer(accounts=ANN, auth=(mechanism, "PLAIN", "LOGIN")) as server:
-        client = client_of(server, username="ann", password="wrong", auth=(mechanism, "PLAIN", "LOGIN"))
+        client = client_of(server, username="ann", password="wrong-t0ken", auth=(mechanism, "PLAIN", "LOGIN"))
         with pytest.raises(SMTPAuthenticationError, match=r"Check user name \(ann\) and password") as caught:
             client.connect()
         assert (caught.value.smtp_code, caught.value.phase) == (535, Phase.AUTH)
@@ -47,7 +47,7 @@ def test_wrong_passwords(mechanism: str) -> None:
 def test_no_mail_without_a_login() -> None:
     """After a login that failed the connection is not used: the next message tries to log in again."""
     with ScriptedServer(accounts=ANN) as server:
-        client = client_of(server, username="ann", password="wrong")
+        client = client_of(server, username="ann", password="wrong-t0ken")
         for _ in range(2):
             with pytest.raises(SMTPAuthenticationError):
                 client.send(MESSAGE)
@@ -83,10 +83,10 @@ def test_a_token(mechanism: str) -> None:
 
     def provider(**options: bool) -> str:
         asked.append(options)
-        return "t0ken"
+        return "a-l0ng-token"
 
     with (
-        ScriptedServer(accounts={"ann": "t0ken"}, auth=(mechanism,), require_auth=True) as server,
+        ScriptedServer(accounts={"ann": "a-l0ng-token"}, auth=(mechanism,), require_auth=True) as server,
         client_of(server, username="ann", token_provider=provider) as client,
     ):
         assert client.send(MESSAGE).complete
@@ -100,9 +100,9 @@ def test_a_token_that_expired(mechanism: str) -> None:
 
     def provider(*, force_refresh: bool = False) -> Secret:
         asked.append(force_refresh)
-        return Secret("fresh" if force_refresh else "stale")
+        return Secret("fresh-t0ken" if force_refresh else "stale-t0ken")
 
-    with ScriptedServer(accounts={"ann": "fresh"}, auth=(mechanism,)) as server:
+    with ScriptedServer(accounts={"ann": "fresh-t0ken"}, auth=(mechanism,)) as server:
         with client_of(server, username="ann", token_provider=provider):
             pass
         assert server.connections[0].authenticated_as == "ann"
@@ -116,10 +116,10 @@ def test_a_token_that_stays_wrong() -> None:
 
     def provider(*, force_refresh: bool = False) -> str:
         asked.append(force_refresh)
-        return "wrong"
+        return "wrong-t0ken"
 
     with (
-        ScriptedServer(accounts={"ann": "right"}, auth=("XOAUTH2",)) as server,
+        ScriptedServer(accounts={"ann": "right-t0ken"}, auth=("XOAUTH2",)) as server,
         pytest.raises(SMTPAuthenticationError, match="token for ann was refused twice"),
     ):
         client_of(server, username="ann", token_provider=provider).connect()
@@ -129,10 +129,10 @@ def test_a_token_that_stays_wrong() -> None:
 def test_a_provider_that_cannot_refresh() -> None:
     """The error says that it failed, and keeps the refusal that made the client ask again."""
     with (
-        ScriptedServer(accounts={"ann": "right"}, auth=("XOAUTH2",)) as server,
+        ScriptedServer(accounts={"ann": "right-t0ken"}, auth=("XOAUTH2",)) as server,
         pytest.raises(SMTPException, match=r"failed: TypeError, asked again after 535 5\.7\.8") as caught,
     ):
-        client_of(server, username="ann", token_provider=lambda: "wrong").connect()
+        client_of(server, username="ann", token_provider=lambda: "wrong-t0ken").connect()
     assert caught.value.reply
     assert isinstance(caught.value.__cause__, TypeError)
 

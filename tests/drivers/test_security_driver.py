@@ -109,11 +109,11 @@ def test_s04_plain_server(server: ScriptedServer) -> None:
 def test_s04_configuration(server: ScriptedServer) -> None:
     """S4: credentials in clear to another machine are an error at once, unless the caller insists."""
     with pytest.raises(SMTPInputError, match="in clear"):
-        Server("mail.example.com", security=Security.NONE, username="ann", password="hush")
+        Server("mail.example.com", security=Security.NONE, username="ann", password="hush-hush")
     with pytest.raises(SMTPInputError, match="opportunistic"):
-        Server("mail.example.com", security=Security.OPPORTUNISTIC, username="ann", password="hush")
+        Server("mail.example.com", security=Security.OPPORTUNISTIC, username="ann", password="hush-hush")
     assert Server(
-        "mail.example.com", security=Security.NONE, username="ann", password="hush", allow_plaintext_auth=True
+        "mail.example.com", security=Security.NONE, username="ann", password="hush-hush", allow_plaintext_auth=True
     ).may_log_in_plainly
 
 

@@ -105,7 +105,7 @@ def test_a_program_of_flask_mails(inbox: Inbox) -> None:
         ("port", 2525, 2525),
         ("debug", 1, True),
         ("username", "shop", "shop"),
-        ("password", "secret", Secret("secret")),
+        ("password", "s3cret-horse", Secret("s3cret-horse")),
         ("ascii_attachments", True, True),
         ("suppress", True, True),
         ("suppress", "False", False),

@@ -46,7 +46,7 @@ def test_it_turns_recipients_away() -> None:
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
 def test_tls_and_login(tls: str) -> None:
     """The certificate made on the spot is good, and the login is known afterwards."""
-    with Inbox(tls=tls, accounts={"ann": "pw"}, require_auth=True) as inbox:  # type: ignore[arg-type]  # its literals
+    with Inbox(tls=tls, accounts={"ann": "Gehe1m-pw"}, require_auth=True) as inbox:  # type: ignore[arg-type]  # its literals
         context = ssl.create_default_context(cafile=inbox.ca_file)
         if tls == "starttls":
             client = smtplib.SMTP("localhost", inbox.port, timeout=5)
@@ -58,7 +58,7 @@ def test_tls_and_login(tls: str) -> None:
                 client.sendmail("a@x", ["b@y"], "hi")
             with pytest.raises(smtplib.SMTPAuthenticationError):
                 client.login("ann", "wrong")
-            client.login("ann", "pw")
+            client.login("ann", "Gehe1m-pw")
             client.sendmail("a@x", ["b@y"], "hi")
         assert [(m.authenticated_as, m.tls) for m in inbox.messages] == [("ann", True)]
 
@@ -66,7 +66,7 @@ def test_tls_and_login(tls: str) -> None:
 def test_no_login_in_clear_where_tls_is_to_be_had() -> None:
     """With STARTTLS, AUTH is offered behind it only."""
     with (
-        Inbox(tls="starttls", accounts={"ann": "pw"}) as inbox,
+        Inbox(tls="starttls", accounts={"ann": "Gehe1m-pw"}) as inbox,
         smtplib.SMTP(inbox.host, inbox.port, timeout=5) as client,
     ):
         client.ehlo()

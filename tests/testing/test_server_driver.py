@@ -59,9 +59,9 @@ def test_smtplib_in_clear(server: ScriptedServer) -> None:
 
 def test_smtplib_with_starttls_and_login() -> None:
     """The good certificate is trusted, the login works, the record says so."""
-    with ScriptedServer(tls="starttls", accounts={"ann": "pw"}, require_auth=True) as server:
+    with ScriptedServer(tls="starttls", accounts={"ann": "Gehe1m-pw"}, require_auth=True) as server:
         with secure(server) as client:
-            client.login("ann", "pw")
+            client.login("ann", "Gehe1m-pw")
             client.sendmail("a@x", ["b@y"], b"x" * 300_000)
         [message] = server.messages
         assert (message.tls, message.authenticated_as, len(message.content)) == (True, "ann", 300_002)

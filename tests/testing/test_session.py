@@ -169,7 +169,7 @@ def test_too_many_recipients() -> None:
 
 def test_login_first() -> None:
     """Where a login is required, MAIL waits for it."""
-    talk = Talk(settings=Settings(accounts={"ann": "pw"}, require_auth=True)).hello()
+    talk = Talk(settings=Settings(accounts={"ann": "Gehe1m-pw"}, require_auth=True)).hello()
     assert talk.say(b"MAIL FROM:<a@x>\r\n") == b"530 5.7.0 authentication required\r\n"
 
 
@@ -229,7 +229,7 @@ def test_a_patient_server_lets_it_pass() -> None:
 
 def test_starttls_forgets_everything() -> None:
     """RFC 3207 section 4.2: after the handshake the client introduces itself again, AUTH is offered."""
-    talk = Talk(settings=Settings(tls="starttls", accounts={"ann": "pw"}))
+    talk = Talk(settings=Settings(tls="starttls", accounts={"ann": "Gehe1m-pw"}))
     talk.open()
     assert b"STARTTLS" in (clear := talk.say(b"EHLO me\r\n"))
     assert b"AUTH" not in clear
