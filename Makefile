@@ -29,8 +29,8 @@ servers: $(VENV)/.dev ## against Postfix, Dovecot, aiosmtpd and smtp-server, whi
 fuzz: $(VENV)/.fuzz ## parsers and sessions for a minute each, guided by coverage; random servers (SECONDS=10 EXAMPLES=2000: less)
 	@EXAMPLES="$(or $(EXAMPLES),20000)" scripts/fuzz $(or $(SECONDS),60)
 
-faults: $(VENV)/.dev ## every byte at which a connection can die, and what each recipient's state is then
-	@$(BIN)/python -m tests.faults
+faults: $(VENV)/.dev ## every byte at which a connection can die, and what became of each recipient; STEP=21 is a rough look
+	@STEP="$(STEP)" $(BIN)/python -m tests.faults
 
 secrets: $(VENV)/.dev ## the suite once more, and a search for every secret of every test in all that a reader can see
 	$(BIN)/python -m pytest -q -p tests.secrecy

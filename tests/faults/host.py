@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass, field
 from functools import cache
 
-from mailbridge import MailObject, Security, Server
+from mailbridge import MailObject, Receipt, Security, Server, Timeouts
 from mailbridge.testing import Record, Script, Session, Settings, Wire
 from mailbridge.testing.answers import Answer
 from mailbridge.testing.script import ANY
@@ -16,13 +16,13 @@ from tests.faults.line import Line
 from tests.faults.sessions import MOST, Combination, Extensions, Protection
 from tests.faults.tls import Contexts
 
-_EXTENSIONS: dict[Extensions, tuple[str, ...]] = {
+OFFERS: dict[Extensions, tuple[str, ...]] = {
     "none": (),
     "PIPELINING": ("PIPELINING",),
     "PIPELINING+CHUNKING": ("PIPELINING", "CHUNKING"),
 }
 _SECURITY = {"plain": Security.NONE, "STARTTLS": Security.STARTTLS, "TLS": Security.IMPLICIT}
-_TLS: dict[Protection, TLSMode | None] = {"plain": None, "STARTTLS": "starttls", "TLS": "implicit"}
+TLS: dict[Protection, TLSMode | None] = {"plain": None, "STARTTLS": "starttls", "TLS": "implicit"}
 SENDER = "a@b"
 # What the server says of content that it takes, and says of nothing else.
 TAKEN = "m"
@@ -42,6 +42,10 @@ class Mail:
         """Those whom the server does not refuse."""
         return tuple(one for one in self.recipients if not one.startswith("n"))
 
+    def went_well(self, receipt: Receipt) -> bool:
+        """All whom the server does not refuse have it."""
+        return tuple(receipt.accepted) == self.good
+
 
 @cache
 def mails(recipients: int) -> list[Mail]:
@@ -53,6 +57,45 @@ def mails(recipients: int) -> list[Mail]:
         to = tuple(f"{name}{number}@b" for name in names)
         made.append(Mail(number, to, content, MailObject(content, SENDER, to)))
     return made
+
+
+def groups(combination: Combination) -> list[list[Mail]]:
+    """What is sent at a time: the session's messages, then the next ones."""
+    everything, count = mails(combination.recipients), combination.messages
+    if combination.in_a_row:
+        return [[mail] for mail in everything[: count + 2]]
+    return [everything[:count], [everything[count]], [everything[count + 1]]]
+
+
+def be_brief(script: Script) -> None:
+    """Refuse whom it must, and say little: each octet that a server says is a cut."""
+    script.senders[ANY] = script.recipients[ANY] = Answer(250, text="")
+    script.contents[ANY] = Answer(250, text=TAKEN)
+    for number in range(MOST):
+        script.recipients[f"n{number}@b"] = Answer(550, text="")
+    for event, reply in (("GREETING", b"220 t"), ("STARTTLS", b"220 "), ("AUTH", b"235 "), ("DATA", b"354 ")):
+        script.answer(event, reply + b"\r\n")
+
+
+def accounts(combination: Combination) -> dict[str, str]:
+    """Who may log in."""
+    return {"u": "p"} if combination.auth else {}
+
+
+def known(combination: Combination, port: int, contexts: Contexts | None, timeouts: Timeouts | None = None) -> Server:
+    """What a client knows of a server on this machine."""
+    return Server(
+        "127.0.0.1",
+        port,
+        security=_SECURITY[combination.protection],
+        username="u" if combination.auth else "",
+        password="p" if combination.auth else None,
+        lmtp=combination.dialect == "LMTP",
+        ssl_context=contexts.client if contexts else None,
+        local_hostname="m",
+        overlap=combination.overlap,
+        timeouts=timeouts or Timeouts(),
+    )
 
 
 @dataclass
@@ -77,44 +120,17 @@ class Host:
 
     def __post_init__(self) -> None:
         kind = self.combination
-        accounts = {"u": "p"} if kind.auth else {}
         settings = Settings(
-            lmtp=kind.dialect == "LMTP", tls=_TLS[kind.protection], name="t", accounts=accounts, auth=("PLAIN",)
+            lmtp=kind.dialect == "LMTP", tls=TLS[kind.protection], name="t", accounts=accounts(kind), auth=("PLAIN",)
         )
-        self.script = Script(settings, _EXTENSIONS[kind.extensions])
-        self._be_brief()
-        self.server = Server(
-            "127.0.0.1",
-            25,
-            security=_SECURITY[kind.protection],
-            username="u" if kind.auth else "",
-            password="p" if kind.auth else None,
-            lmtp=settings.lmtp,
-            ssl_context=self.contexts.client if self.contexts else None,
-            local_hostname="m",
-            overlap=kind.overlap,
-        )
-
-    def _be_brief(self) -> None:
-        """Each octet that the server says is a cut."""
-        self.script.senders[ANY] = self.script.recipients[ANY] = Answer(250, text="")
-        self.script.contents[ANY] = Answer(250, text=TAKEN)
-        for number in range(MOST):
-            self.script.recipients[f"n{number}@b"] = Answer(550, text="")
-        for event, reply in (("GREETING", b"220 t"), ("STARTTLS", b"220 "), ("AUTH", b"235 "), ("DATA", b"354 ")):
-            self.script.answer(event, reply + b"\r\n")
+        self.script = Script(settings, OFFERS[kind.extensions])
+        be_brief(self.script)
+        self.server = known(kind, 25, self.contexts)
 
     @property
     def mails(self) -> list[Mail]:
         """What is sent to it, in order."""
         return mails(self.combination.recipients)
-
-    def groups(self) -> list[list[Mail]]:
-        """What is sent at a time: the session's messages, then the next ones."""
-        if self.combination.in_a_row:
-            return [[mail] for mail in self.mails[: self.combination.messages + 2]]
-        count = self.combination.messages
-        return [self.mails[:count], [self.mails[count]], [self.mails[count + 1]]]
 
     @property
     def over(self) -> bool:

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from mailbridge import Receipt, State
-from tests.faults.host import TAKEN, Host, Mail
+from mailbridge.testing import Record
+from tests.faults.host import TAKEN, Mail
+from tests.faults.line import Line
+from tests.faults.sessions import Combination
+
+
+class Evidence(Protocol):
+    """What can be known of a session.
+
+    Attributes:
+        combination: Its kind.
+        record: What the server took.
+        lines: The connections, octet by octet; empty where nobody watched the wire.
+    """
+
+    combination: Combination
+    record: Record
+    lines: list[Line]
+
 
 ANSWER = b"250 %s\r\n" % TAKEN.encode()
 
 
-def wrongs(host: Host, mails: Sequence[Mail], receipts: Mapping[int, Receipt]) -> Iterator[str]:
+def wrongs(host: Evidence, mails: Sequence[Mail], receipts: Mapping[int, Receipt]) -> Iterator[str]:
     """What does not agree; nothing where all does."""
     taken = Counter((accepted.content, name) for accepted in host.record.messages for name in accepted.recipients)
     contents = {mail.content for mail in mails}
@@ -30,28 +49,28 @@ def wrongs(host: Host, mails: Sequence[Mail], receipts: Mapping[int, Receipt]) -
                     yield f"message {mail.number}, {name}: {wrong}"
 
 
-def _wrong(host: Host, mail: Mail, name: str, state: State, times: int) -> str | None:
+def _wrong(host: Evidence, mail: Mail, name: str, state: State, times: int) -> str | None:
     if times > 1:
         return f"{times} times in the record"
     if state is State.ACCEPTED and not times:
         return "called accepted, and not in the record"
     if state in {State.DEFERRED, State.REJECTED, State.NOT_SENT} and times:
         return f"called {state}, and in the record"
-    if state is State.UNKNOWN and not offered(host, mail):
+    if state is State.UNKNOWN and host.lines and not offered(host, mail):
         return "called unknown before the commit point was offered"
-    if state is State.UNKNOWN and times and answered(host, mail, name):
+    if state is State.UNKNOWN and host.lines and times and answered(host, mail, name):
         return "called unknown though its reply had come"
     return None
 
 
-def offered(host: Host, mail: Mail) -> bool:
+def offered(host: Evidence, mail: Mail) -> bool:
     """The last octet of the content's end was offered on some connection."""
     content = mail.content
     chunk, dot = b"BDAT %d LAST\r\n" % len(content) + content, content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
     return any(chunk in line.offered or dot in line.offered for line in host.lines)
 
 
-def answered(host: Host, mail: Mail, name: str) -> bool:
+def answered(host: Evidence, mail: Mail, name: str) -> bool:
     """The reply to its content was read to its end: so many contents were answered before it on its connection."""
     place = 0
     for accepted in host.record.messages:
@@ -63,5 +82,5 @@ def answered(host: Host, mail: Mail, name: str) -> bool:
     raise AssertionError("asked of a message that is not in the record")
 
 
-def _connection_of(host: Host, mail: Mail) -> int:
+def _connection_of(host: Evidence, mail: Mail) -> int:
     return next(one.connection for one in host.record.messages if one.content == mail.content)

@@ -10,10 +10,10 @@ import select
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
-from typing import Any, Self
+from typing import Any
 from unittest import mock
 
 from tests.faults.line import Line, Plug
@@ -51,6 +51,7 @@ class Network:
         self.connect: Callable[[], Line] = _nobody
         self.plugs: dict[int, Plug] = {}
         self._next = FIRST_DESCRIPTOR
+        self._doors = ExitStack()
 
     def socket(self, *kind: object, fileno: int | None = None) -> Plug:
         """What stands in for `socket.socket`."""
@@ -94,17 +95,20 @@ class Network:
                 found.append((descriptor, readable | writable))
         return found
 
-    @contextmanager
-    def installed(self) -> Iterator[Self]:
-        """Stand in for the system's network and clock."""
-        with (
-            mock.patch.object(time, "monotonic", self.clock.monotonic),
-            mock.patch.object(socket, "socket", self.socket),
-            mock.patch.object(socket, "getaddrinfo", _addresses),
-            mock.patch.object(select, "poll", partial(_Poll, self)),
-            mock.patch.object(selectors, "DefaultSelector", partial(Selector, self)),
+    def stand_in(self) -> None:
+        """Take the place of the system's network and clock."""
+        for module, name, double in (
+            (time, "monotonic", self.clock.monotonic),
+            (socket, "socket", self.socket),
+            (socket, "getaddrinfo", _addresses),
+            (select, "poll", partial(_Poll, self)),
+            (selectors, "DefaultSelector", partial(Selector, self)),
         ):
-            yield self
+            self._doors.enter_context(mock.patch.object(module, name, double))
+
+    def step_back(self) -> None:
+        """Leave it again."""
+        self._doors.close()
 
 
 class _Poll:

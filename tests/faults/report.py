@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from mailbridge import State
 from tests.faults.cuts import Way
-from tests.faults.sessions import Combination
 
 
 @dataclass
@@ -17,7 +16,7 @@ class Tally:
 
     Attributes:
         sessions: How many combinations were cut.
-        cuts: How many cuts there were, by protection and way.
+        cuts: How many cuts there were, by where they were and by way.
         runs: In how many sessions: those that neither side can tell from one another are one.
         outcomes: How many recipients ended in each state, by way.
         wrongs: What did not agree, each with the session and the cut.
@@ -29,10 +28,10 @@ class Tally:
     outcomes: Counter[tuple[str, State]] = field(default_factory=Counter)
     wrongs: list[str] = field(default_factory=list)
 
-    def count(self, combination: Combination, way: Way, cuts: int, states: Iterator[State]) -> None:
+    def count(self, where: str, way: Way, cuts: int, states: Iterator[State]) -> None:
         """A session was cut in so many places that are one, and its recipients ended like this."""
         self.runs += 1
-        self.cuts[combination.protection, way] += cuts
+        self.cuts[where, way] += cuts
         for state in states:
             self.outcomes[way, state] += 1
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from tests.faults.cuts import WITHOUT_WORDS, Cut, above_tls, acts_behind, records
 from tests.faults.faces import Faces, Receipts
-from tests.faults.host import Host
+from tests.faults.host import Host, groups
 from tests.faults.judge import wrongs
 from tests.faults.network import Network
 from tests.faults.report import Tally
@@ -61,21 +62,33 @@ class Measure:
 
 
 class Stage:
-    """Where sessions are played, one at a time, while the network stands in for the system's."""
+    """Where sessions are played, one at a time, on a network of its own that stands in for the system's."""
 
-    def __init__(self, network: Network, full: Contexts, swift: Contexts) -> None:
-        self._network, self._faces = network, Faces(network)
+    def __init__(self, full: Contexts, swift: Contexts) -> None:
+        self._network = Network()
         self._full, self._swift = full, swift
 
-    def close(self) -> None:
-        """Close what belongs to the system."""
+    def __enter__(self) -> Self:
+        self._faces = Faces(self._network)
+        self._network.stand_in()
+        return self
+
+    def __exit__(self, *what: object) -> None:
+        self._network.step_back()
         self._faces.close()
+
+    def measure(self, combination: Combination) -> Measure:
+        """What a session comes to without a cut."""
+        tally = Tally()
+        found = self._measured(self._host(combination), tally)
+        assert not tally.wrongs, tally.wrongs
+        return found
 
     def cut_everywhere(self, combination: Combination, *, step: int = 1) -> Tally:
         """Cut a combination at every octet; every `step`th one for a sample."""
         tally = Tally(sessions=1 + combination.in_a_row)
         protected = combination.protection != "plain"
-        host = Host(combination, self._swift if protected else None)
+        host = self._host(combination)
         measure = self._measured(host, tally)
         read, written = measure.passed[-1]
         cuts = above_tls(read, written, measure.borders, protected=protected)
@@ -88,6 +101,9 @@ class Stage:
             for cut in list(_within_handshake(host))[::step]:
                 self._try(host, cut, ALIKE, tally)
         return tally
+
+    def _host(self, combination: Combination) -> Host:
+        return Host(combination, None if combination.protection == "plain" else self._swift)
 
     def _measured(self, host: Host, tally: Tally) -> Measure:
         """A session without a cut."""
@@ -106,7 +122,7 @@ class Stage:
     def _try(self, host: Host, cut: Cut, stands_for: int, tally: Tally) -> None:
         found, receipts = self._play(host, cut)
         states = (result.state for receipt in receipts.values() for result in receipt.results.values())
-        tally.count(host.combination, cut.way, stands_for, states)
+        tally.count(host.combination.protection, cut.way, stands_for, states)
         if found:
             tally.wrongs.append(f"{host.combination}: {cut}: " + "; ".join(found))
 
@@ -116,11 +132,11 @@ class Stage:
         host.begin(cut)
         self._network.connect = host.connect
         sender, receipts, found = self._faces.make(host), Receipts(), list[str]()
-        for group in host.groups():
+        for group in groups(host.combination):
             over, unnoticed = host.over, clock.now == begun
             receipts |= sender.send_all(group)
             sent()
-            well = all(tuple(receipts[mail.number].accepted) == mail.good for mail in group)
+            well = all(mail.went_well(receipts[mail.number]) for mail in group)
             if over and well:
                 break
             # Nobody can know before the next send that a server has fallen silent.

@@ -75,7 +75,7 @@ class Combination:
 _NEVER_IN_FLIGHT = {
     "a client": "it has one connection, and one message under way on it",
     "a batch without PIPELINING": "RFC 2920: nothing follows a command before its reply",
-    "the sync pool": "one thread sends one message; where threads do it at once, each has a session of one message",
+    "the sync pool": "in memory one thread sends one message at a time; five threads do it over real sockets",
 }
 # Sessions that are the same until MAIL: with one recipient or three, with one message or several.
 ALIKE = 4

@@ -134,7 +134,7 @@ class SecuredPlug(ssl.SSLSocket):
 
 
 class SwiftPlug(SecuredPlug):
-    """The same, taking up the first session that there was."""
+    """The same, taking up the first session that there was. Each context has a class of its own."""
 
     _kept: ssl.SSLSession | None = None
 
@@ -144,7 +144,7 @@ class SwiftPlug(SecuredPlug):
 
     def do_handshake(self, block: bool = False) -> None:
         super().do_handshake(block)
-        SwiftPlug._kept = SwiftPlug._kept or self._tls.session
+        type(self)._kept = self._kept or self._tls.session
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +155,15 @@ class Contexts:
     client: ssl.SSLContext
 
 
-def full() -> Contexts:
+def over_sockets() -> Contexts:
     """TLS as it comes: the newest version, a certificate that is verified."""
     authority = Authority()
-    contexts = Contexts(authority.server_context(), ssl.create_default_context(cadata=authority.ca_pem.decode()))
+    return Contexts(authority.server_context(), ssl.create_default_context(cadata=authority.ca_pem.decode()))
+
+
+def full() -> Contexts:
+    """The same in memory."""
+    contexts = over_sockets()
     contexts.client.sslsocket_class = cast("type[ssl.SSLSocket]", SecuredPlug)
     return contexts
 
@@ -171,5 +176,5 @@ def swift() -> Contexts:
     for context in (contexts.server, contexts.client):
         context.set_ciphers("AECDH-AES128-SHA:@SECLEVEL=0")
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-    contexts.client.sslsocket_class = cast("type[ssl.SSLSocket]", SwiftPlug)
+    contexts.client.sslsocket_class = cast("type[ssl.SSLSocket]", type("Plug", (SwiftPlug,), {}))
     return contexts
