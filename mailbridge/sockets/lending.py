@@ -185,7 +185,8 @@ class Lending(Clerk, Generic[K]):
             due = self._ledger.due(now)
         if now >= deadline:
             raise self._late(why) from why
-        return min(due, deadline) - now
+        # Never below 0, whatever the sums of floats do: a lock takes -1 for ever.
+        return max(min(due, deadline) - now, 0.0)
 
     def _taken(self, claim: Claim[K], begun: float) -> Lease[K]:
         """The lease of a claim whose turn has come."""
