@@ -1,21 +1,14 @@
 """A Flask app under gunicorn, which forks its workers: none of them talks on a connection of somebody else."""
 
 import os
-import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from mailbridge.testing import ScriptedServer
-
-PATIENCE = 20.0  # seconds
+from tests.gunicorn import PATIENCE, serving
 
 SHOP = """
 import os
@@ -50,36 +43,6 @@ def on_exit(server):
 """
 
 
-@contextmanager
-def serving(folder: Path, server: ScriptedServer, first: str) -> Iterator[str]:
-    """Gunicorn with two workers, forked from a process that has the app already; it ends well."""
-    os.mkfifo(folder / "pipe")
-    (folder / "shop.py").write_text(SHOP.format(url=server.url, pipe=str(folder / "pipe")))
-    (folder / "hooks.py").write_text(HOOKS.format(first=first))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        bind = f"--bind=fd://{listener.fileno()}"
-        master = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "shop:app", bind, "-w2", "--preload", "-chooks.py", "--log-level=error"],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, sys.path)])},
-            pass_fds=[listener.fileno()],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        with master:
-            try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-            finally:
-                # What does not end as it should must not hold up the tests.
-                kill = threading.Timer(PATIENCE, master.kill)
-                kill.start()
-                master.terminate()
-                said, _ = master.communicate()
-                kill.cancel()
-    assert (master.returncode, said) == (0, "")
-
-
 @pytest.mark.parametrize(("first", "parents"), [("pass", 1), ("shop.send()", 2)], ids=["before", "after"])
 def test_forked(first: str, parents: int, tmp_path: Path, server: ScriptedServer) -> None:
     """Whether it had sent mail before or not: the parent keeps its connection, each worker has one of its own."""
@@ -89,7 +52,11 @@ def test_forked(first: str, parents: int, tmp_path: Path, server: ScriptedServer
             found: bytes = answer.read()
         return found
 
-    with serving(tmp_path, server, first) as url, ThreadPoolExecutor(2) as browsers:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "shop.py").write_text(SHOP.format(url=server.url, pipe=str(tmp_path / "pipe")))
+    (tmp_path / "hooks.py").write_text(HOOKS.format(first=first))
+    flags = ("-w2", "--preload", "-chooks.py")
+    with serving(tmp_path, "shop:app", *flags) as url, ThreadPoolExecutor(2) as browsers:
         workers = set(browsers.map(get, ["rb", "wb"]))
         workers |= {get("") for _ in range(8)}
         assert len(workers) == 2
