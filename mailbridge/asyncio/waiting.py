@@ -61,6 +61,9 @@ class Watch:
         self._waiter: asyncio.Future[bool] | None = None
         self._take: Callable[[], bool] | None = None
         self._watching = False
+        # uvloop watches until the socket has an error, and then calls once more and never again: a reset is told
+        # together with the octets before it.
+        self._may_stop = not isinstance(self._loop, asyncio.SelectorEventLoop)
         self._alarm = Alarm(self._look)
         self._deadline = 0.0
 
@@ -92,11 +95,10 @@ class Watch:
         self._waiter = waiter
         self._take = take
         try:
-            if take and not self._watching:
-                self._loop.add_reader(self._descriptor, self._readable)
-                self._watching = True
+            if take and (self._may_stop or not self._watching):
+                self._watch()
             if write:
-                self._loop.add_writer(self._descriptor, self._writable)
+                self._register(self._loop.add_writer, self._writable)
             return await waiter
         finally:
             self._waiter = self._take = None
@@ -108,6 +110,22 @@ class Watch:
         self._unwatch()
         self._loop.remove_writer(self._descriptor)
         self._alarm.close()
+
+    def _watch(self) -> None:
+        self._register(self._loop.add_reader, self._readable)
+        self._watching = True
+
+    def _watch_on(self) -> None:
+        if self._watching and self._waiter is not None and not self._waiter.done():
+            self._watch()
+
+    def _register(self, add: Callable[..., None], callback: Callable[[], None]) -> None:
+        try:
+            add(self._descriptor, callback)
+        except RuntimeError:
+            # What uvloop stopped stands in the way until it is taken out.
+            self._loop.remove_reader(self._descriptor)
+            add(self._descriptor, callback)
 
     def _unwatch(self) -> None:
         if self._watching:
@@ -122,6 +140,9 @@ class Watch:
         try:
             if self._take():
                 waiter.set_result(True)
+            elif self._may_stop:
+                # If it stops, it does so behind this call.
+                self._loop.call_soon(self._watch_on)
         except Exception as error:  # noqa: BLE001 - raised again by whoever waits
             waiter.set_exception(error)
 
