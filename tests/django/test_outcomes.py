@@ -1,5 +1,6 @@
 """What the caller of a send sees, row by row of DESIGN.md's table."""
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -156,3 +157,14 @@ def test_signal_and_record_come_before_the_error(
     assert told == ["recipients_refused", "message_failed", "message_sent"]
     assert levels == ["ERROR", "INFO"]
     assert [receipt.delivered for receipt in receipts] == [False, True]
+
+
+def test_a_message_goes_through_a_queue(site: Site, server: ScriptedServer) -> None:
+    """Message and error can be pickled with their receipts, as Celery's results are."""
+    server.refuse("bob@example.org", 550, "5.1.1", "no such user")
+    [message] = batch = mails("bob@example.org")
+    with pytest.raises(SMTPRecipientsRefused) as caught:
+        site.backend().send_messages(batch)
+    there, error = pickle.loads(pickle.dumps((message, caught.value)))
+    assert there.mailbridge_receipt.refused == message.mailbridge_receipt.refused
+    assert error.receipts[0].refused == message.mailbridge_receipt.refused
