@@ -19,6 +19,8 @@ Layer = dict[str, Said]
 
 # Where a constructor's argument comes from: from OPTIONS, or from a program.
 _PLACES = ("OPTIONS[{0!r}]", "{0}")
+# What holds where nobody says anything, as if it stood there.
+_UNSAID = [{name: (place.format(name), USUAL.get(name)) for name in READERS} for place in _PLACES]
 _FLAGS = {"use_tls": Security.STARTTLS, "use_ssl": Security.IMPLICIT}
 _MODES = {DJANGO[name]: mode for name, mode in _FLAGS.items()}
 
@@ -47,8 +49,7 @@ def gather(alias: str | None, given: Mapping[str, object]) -> dict[str, Any]:
     if not any("host" in layer for layer in layers):
         raise wrong("OPTIONS must define 'host'.", alias)
     best = {name: said for layer in reversed(layers) for name, said in layer.items()}
-    usual = {name: (_PLACES[alias is None].format(name), USUAL.get(name)) for name in READERS if name not in best}
-    found = {name: best.get(SYNONYMS.get(name, name)) or usual[name] for name in READERS}
+    found = {name: best.get(SYNONYMS.get(name, name)) or usual for name, usual in _UNSAID[alias is None].items()}
     options = {name: value for name, (_, value) in found.items()}
     options |= _protection(layers) | {"url": rest, "timeouts": _timeouts(layers)}
     _check_files(alias, found, options)
