@@ -116,8 +116,9 @@ class Client(Insight[Channel], Sender):
             async with self._turn.lock:
                 return await self._channel.deliver(delivery, self._deadline(), strict=strict)
         finally:
-            with self._channel.aside():
-                self._say(self._channel)
+            if self._channel.notes:
+                with self._channel.aside():
+                    self._say(self._channel)
 
 
 class Turn:
