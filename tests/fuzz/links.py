@@ -44,7 +44,8 @@ class Link:
         self.smtp, self._world, self._steps = smtp, world, 0
         self.tls = server.security is Security.STARTTLS
         self.host = world.host(world.fate, world.kept, world.spoken, lmtp=server.lmtp, tls=self.tls)
-        self.ear = Ear(lmtp=server.lmtp, secure=server.security is Security.IMPLICIT)
+        secure = server.security is Security.IMPLICIT
+        self.ear = Ear(lmtp=server.lmtp, secure=secure, overlap=server.overlap)
         # Octets that left, and what was heard while some waited: (their last one's offset, the segment).
         self._offset, self._behind = 0, deque[tuple[int, bytes]]()
         # What TLS may have taken some of, though it said that it took none.

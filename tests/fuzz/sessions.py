@@ -31,6 +31,8 @@ from tests.fuzz.sayings import Transaction
 SERVERS = (
     Server("mail.example.com", security=Security.NONE),
     Server("mail.example.com", security=Security.NONE, lmtp=True),
+    Server("mail.example.com", security=Security.NONE, chunking=False, overlap=True),
+    Server("mail.example.com", security=Security.NONE, pipelining=False, lmtp=True),
     Server("mail.example.com", security=Security.OPPORTUNISTIC),
     Server("mail.example.com", security=Security.STARTTLS, username="joe", password="secret"),
     Server("mail.example.com", security=Security.IMPLICIT, username="joe", password="secret"),
@@ -55,7 +57,7 @@ class Session:
         """A fresh link in place of the present one."""
         self.hang_up()
         server = self.world.server
-        self.link = Link(self.world, SMTPProtocol(lmtp=server.lmtp, max_mails=5))
+        self.link = Link(self.world, _protocol(server))
         self.links.append(self.link)
         TALLY["sessions"] += 1
         if server.security is Security.IMPLICIT:
@@ -189,6 +191,12 @@ class Session:
     def _about(self, number: int) -> list[tuple[Link, Transaction]]:
         head = f"Subject: {number}\r\n".encode()
         return [(link, t) for link in self.links for t in link.ear.transactions if t.content.startswith(head)]
+
+
+def _protocol(server: Server) -> SMTPProtocol:
+    """A protocol as drivers make one, for a few messages."""
+    wanted = {name: getattr(server, name) for name in ("lmtp", "pipelining", "chunking", "overlap")}
+    return SMTPProtocol(**wanted, max_mails=5)
 
 
 def play(session: Session, octets: bytes) -> None:

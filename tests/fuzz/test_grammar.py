@@ -14,9 +14,9 @@ OPEN = READY + b"|" + MAIL + b"|<250 ok|" + RCPT + b"|<250 ok"
 CONTENT = OPEN + b"|DATA|<354 go"
 
 
-def listen(dialogue: bytes, *, lmtp: bool = False, secure: bool = False) -> Ear:
+def listen(dialogue: bytes, *, lmtp: bool = False, overlap: bool = False) -> Ear:
     """Lines of the client; those behind "<" are the server's, those behind "=" have no line end."""
-    ear = Ear(lmtp=lmtp, secure=secure)
+    ear = Ear(lmtp=lmtp, overlap=overlap)
     for part in dialogue.split(b"|"):
         if part.startswith(b"<"):
             ear.heard(part[1:] + b"\r\n")
@@ -104,6 +104,11 @@ def test_what_is_illegal_is_heard(dialogue: bytes, why: str) -> None:
     """Each rule, broken once."""
     with pytest.raises(Illegal, match=why):
         listen(dialogue)
+
+
+def test_a_group_may_follow_the_dot_where_that_was_asked_for() -> None:
+    """RFC 2920 section 3.1, and `Server.overlap`."""
+    listen(CONTENT + b"|=a\r\n.\r\n|RSET|" + MAIL, overlap=True)
 
 
 def test_lmtp_has_its_own_hello_and_a_reply_for_each_recipient() -> None:
