@@ -10,6 +10,7 @@ from mailbridge import urls
 from mailbridge.auth import Secret
 from mailbridge.errors import SMTPInputError
 from tests.core.given import ODD_TEXT, SECRET, complaint, raised
+from tests.leaks import shown
 
 ENCODABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -174,3 +175,12 @@ def test_s16_the_password_is_in_no_error(before: str, behind: str) -> None:
     url = before if SECRET in before else f"smtp://joe:{SECRET}{before}@h{behind}"
 
     assert SECRET not in complaint(lambda: urls.parse(url))
+
+
+@pytest.mark.parametrize("url", [f"smtp://joe:{SECRET}@h:x", f"smtp://joe:{SECRET}@h?port=1", f"imap://joe:{SECRET}@h"])
+def test_s16_a_url_is_in_no_frame(url: str) -> None:
+    """S16: a program that reads a URL by itself, too, has nothing of it in the variables of the traceback."""
+    with pytest.raises(SMTPInputError) as caught:
+        urls.parse(url)
+    assert "in parse" in shown(caught.value)
+    assert SECRET not in shown(caught.value)
