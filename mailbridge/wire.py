@@ -161,10 +161,10 @@ def read_pieces(file: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
 
 
 def cut(pieces: Iterable[Octets], every: int) -> Iterator[Octets]:
-    """Divide pieces that reach over the end of each so many octets."""
+    """Divide pieces that reach over the end of each so many octets, without a copy."""
     left = every
     for whole in pieces:
-        piece = whole
+        piece = memoryview(whole) if len(whole) > left else whole
         while len(piece) > left:
             yield piece[:left]
             piece, left = piece[left:], every

@@ -221,6 +221,15 @@ def test_pieces_are_cut_at_each_border(octets: list[bytes], every: int) -> None:
     assert set(range(every, len(b"".join(octets)) + 1, every)) <= ends
 
 
+def test_what_is_cut_is_not_copied() -> None:
+    """Each part is a view of the piece that it belongs to, or a large one would be copied as often as it is cut."""
+    whole = b"x" * 10
+    parts = [part for part in cut([whole], 3) if isinstance(part, memoryview)]
+
+    assert list(map(len, parts)) == [3, 3, 3, 1]
+    assert all(part.obj is whole for part in parts)
+
+
 def test_a_file_is_read_in_pieces() -> None:
     """As many octets at once as asked for, to the end."""
     assert list(read_pieces(io.BytesIO(b"abcde"), 2)) == [b"ab", b"cd", b"e"]
