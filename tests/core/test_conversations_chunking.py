@@ -78,6 +78,15 @@ def test_chunking_without_pipelining_says_one_thing_at_a_time() -> None:
     assert done.states == {"b@y": "accepted"}
 
 
+def test_chunks_without_pipelining_go_one_at_a_time() -> None:
+    """The next one waits for the reply to the one before; after a refusal it does not go."""
+    turns = [(MAIL, OK), (rcpt("b@y"), OK)]
+    good = [*turns, (bdat(FIRST, b""), OK), (bdat(LAST), OK)]
+    assert sent(ready("CHUNKING"), letter(content=LARGE), *good).states == {"b@y": "accepted"}
+    bad = [*turns, (bdat(FIRST, b""), NO)]
+    assert sent(ready("CHUNKING"), letter(content=LARGE), *bad).states == {"b@y": "rejected"}
+
+
 def test_chunking_with_nobody_accepted_sends_no_content() -> None:
     """All recipients refused: no BDAT, and a RSET is owed."""
     smtp = ready("PIPELINING", "CHUNKING")

@@ -65,7 +65,7 @@ class Ear:
 
     def __init__(self, *, lmtp: bool = False, secure: bool = False, overlap: bool = False) -> None:
         """Listen from the greeting on."""
-        # RFC 2920 lets a group follow the dot. Four servers of ten break on it (SERVERS.md P1), so it must be asked for.
+        # RFC 2920 lets a group follow the dot. Four servers of ten break on it (SERVERS.md P1): it is asked for.
         self._last_of_group = LAST_OF_GROUP if overlap else LAST_OF_GROUP | {"CONTENT"}
         self.lmtp, self.secure = lmtp, secure
         self.transactions: list[Transaction] = []
