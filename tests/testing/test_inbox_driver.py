@@ -1,5 +1,6 @@
 """The inbox takes mail from a foreign client, keeps it, and turns away whom it is told to."""
 
+import asyncio
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -98,3 +99,21 @@ def test_waiting() -> None:
         inbox.wait_for(lambda: inbox.messages)
         with pytest.raises(TimeoutError):
             inbox.wait_for(lambda: False, timeout=0.01)
+
+
+def test_control_from_a_coroutine() -> None:
+    """The loop goes on while the inbox starts, waits for mail and ends."""
+
+    async def deliver() -> list[str]:
+        async with Inbox() as inbox:
+            sending = asyncio.to_thread(_send_one, inbox)
+            waiting = inbox.until(lambda: inbox.messages)
+            await asyncio.gather(sending, waiting)
+            return [message.sender for message in inbox.messages]
+
+    assert asyncio.run(deliver()) == ["a@x"]
+
+
+def _send_one(inbox: Inbox) -> None:
+    with smtplib.SMTP(inbox.host, inbox.port, timeout=5) as client:
+        client.sendmail("a@x", ["b@y"], "Subject: Hi\n\nHello")
