@@ -59,12 +59,13 @@ def main() -> int:
     begun, total = time.monotonic(), Tally()
     for line in impossible():
         print(f"cannot exist: {line}")
-    print("over real sockets: several messages to three recipients, behind a login; in memory: all")
+    print(real.SCOPE)
     everything = list(combinations(*PROTECTIONS))
     tasks: list[Task] = [(in_memory, one) for one in everything]
     tasks += [(over_sockets, one) for one in everything if real.takes(one)]
     random.Random(0).shuffle(tasks)  # those that wait run beside those that do not
     contexts()
+    gc.freeze()
     cores = len(os.sched_getaffinity(0))
     with multiprocessing.get_context("fork").Pool(cores) as pool:
         for tally in pool.imap_unordered(perform, tasks):

@@ -8,7 +8,7 @@ from tests.faults.sessions import PROTECTIONS, combinations
 from tests.faults.tls import full, over_sockets, swift
 
 # Of so many one is tried; prime, so that no axis is left out.
-SESSIONS, CUTS, SESSIONS_OVER_SOCKETS = 13, 53, 23
+SESSIONS, CUTS, SESSIONS_OVER_SOCKETS = 13, 53, 11
 
 
 def test_a_sample_of_all_cuts() -> None:
