@@ -46,7 +46,8 @@ def serve() -> None:
     both = DispatcherMiddleware(StaticFilesHandler(get_wsgi_application()), {"/shop": create_app()})
     server = make_server("127.0.0.1", 0, both, threaded=True)
     with suppress(KeyboardInterrupt):
-        print(f"\nThe Django site runs at http://127.0.0.1:{server.port}/ (Ctrl-C ends it)", flush=True)
+        root = f"http://127.0.0.1:{server.port}/"
+        print(f"\nThe Django site runs at {root} and the Flask shop at {root}shop/ (Ctrl-C ends both)", flush=True)
         server.serve_forever()
     server.server_close()
 
