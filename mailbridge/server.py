@@ -266,8 +266,8 @@ class Server:
             raise SMTPInputError("opportunistic TLS never carries credentials: use starttls or implicit")
         if self.wants_login and self.security is Security.NONE and not self.may_log_in_plainly:
             raise SMTPInputError(
-                f"credentials would travel in clear to {self.host}: use starttls or implicit, "
-                "or say allow_plaintext_auth if you must"
+                f"credentials would travel in clear to {self.host}: use starttls (in settings USE_TLS) or implicit "
+                "(USE_SSL), or say allow_plaintext_auth if you must"
             )
 
     @property

@@ -82,4 +82,8 @@ class Staging:
 
 def _domain(domain: str) -> str:
     """A domain as `Address.key` has it."""
-    return parse(f"postmaster@{domain}").key[1]
+    try:
+        return parse(f"postmaster@{domain}").key[1]
+    except SMTPInputError:
+        shown = printable(repr(domain), 100)
+        raise SMTPInputError(f"{shown} is not a domain, such as 'example.com'") from None

@@ -8,7 +8,22 @@ from typing import Any
 
 from mailbridge import Secret, Security, Server, SMTPInputError, Staging, Timeouts
 
-from .reading import choice, deadlines, file, flag, host, level, names, provider, seconds, secret, sender, text, whole
+from .reading import (
+    choice,
+    deadlines,
+    file,
+    flag,
+    host,
+    level,
+    names,
+    provider,
+    seconds,
+    secret,
+    sender,
+    text,
+    whole,
+    wrong,
+)
 from .sanitize import Mailbox, spelled
 from .shelter import sheltered
 from .sources import expanded
@@ -110,7 +125,7 @@ class Settings:
             security=security if security == "opportunistic" else "none",
             on_partial=choice(values, "MAIL_ON_PARTIAL", ("signal", "raise", "abort"), "signal"),
             log_addresses=choice(values, "MAIL_LOG_ADDRESSES", ("full", "masked", "none"), "full"),
-            staging=Staging(names(values, "MAIL_REDIRECT_TO"), names(values, "MAIL_ALLOW_DOMAINS")),
+            staging=_staging(values),
             max_connections=whole(values, "MAIL_MAX_CONNECTIONS", 1, None),
             max_messages=whole(values, "MAIL_MAX_MESSAGES", 1, None),
             max_idle=seconds(values, "MAIL_MAX_IDLE"),
@@ -206,6 +221,18 @@ def _server(host: str, port: int) -> Server:
 def _check_exclusion(values: Mapping[str, Any]) -> None:
     if flag(values, "MAIL_USE_TLS") and flag(values, "MAIL_USE_SSL"):
         raise SMTPInputError("MAIL_USE_TLS=True and MAIL_USE_SSL=True exclude each other: set one of them")
+
+
+def _staging(values: Mapping[str, Any]) -> Staging:
+    found = {}
+    for name, allowed in (("redirect_to", "addresses"), ("allow_domains", "domains, such as example.com,")):
+        key = f"MAIL_{name.upper()}"
+        found[name] = names(values, key)
+        try:
+            Staging(**{name: found[name]})
+        except SMTPInputError:
+            raise wrong(key, values[key], f"{allowed} are allowed") from None
+    return Staging(**found)
 
 
 def _further(values: Mapping[str, Any]) -> dict[str, Any]:

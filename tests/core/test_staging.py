@@ -61,3 +61,12 @@ def test_a_wrong_value_is_refused(wrong: dict[str, object]) -> None:
     """One string where a list belongs would be taken for its letters."""
     with pytest.raises(SMTPInputError):
         Staging(**wrong)  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize("domain", ["@example.org", "ann@example.org", ""])
+def test_what_is_no_domain_is_named_as_it_was_written(domain: str) -> None:
+    """Not as part of an address that nobody wrote."""
+    with pytest.raises(SMTPInputError) as caught:
+        Staging(allow_domains=[domain])
+
+    assert str(caught.value) == f"{domain!r} is not a domain, such as 'example.com'"

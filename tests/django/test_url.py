@@ -164,6 +164,7 @@ def test_email_use_tls_false_stays_plain(plain: Any) -> None:
         ("on_commit", "nowhere", "names no database of DATABASES: 'nowhere'"),
         ("log_addresses", "some", "is one of full, masked, none, not 'some'"),
         ("redirect_to", "not an address", "redirect_to or allow_domains: "),
+        ("allow_domains", "@a.example", "redirect_to or allow_domains: '@a.example' is not a domain"),
         ("allow_domains", 5, "is a list of strings"),
     ],
 )

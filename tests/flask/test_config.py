@@ -105,6 +105,8 @@ def test_an_empty_variable_is_none() -> None:
         ("MAX_IDLE", -1, "MAIL_MAX_IDLE=-1: a positive and finite number of seconds"),
         ("MAX_AGE", "inf", "MAIL_MAX_AGE='inf': a positive and finite number of seconds"),
         ("CLAIM_TIMEOUT", True, "MAIL_CLAIM_TIMEOUT=True: a positive and finite number of seconds"),
+        ("REDIRECT_TO", "qa@", "MAIL_REDIRECT_TO='qa@': addresses are allowed"),
+        ("ALLOW_DOMAINS", ["@example.org"], r"MAIL_ALLOW_DOMAINS=\['@example.org'\]: domains, such as example.com"),
         ("TIMEOUT", "inf", "MAIL_TIMEOUT='inf': a positive and finite number of seconds"),
         ("TIMEOUT", "1000001", "MAIL_TIMEOUT='1000001': a positive and finite number of seconds up to 1000000"),
         ("TIMEOUT", "soon", "MAIL_TIMEOUT='soon': a positive"),
