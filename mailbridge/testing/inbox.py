@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -64,6 +65,8 @@ class Inbox(Mailroom, Awaited):
         return str(path)
 
     def __enter__(self) -> Self:
+        if find_spec("aiosmtpd") is None:
+            raise ModuleNotFoundError("an Inbox needs aiosmtpd: install mailbridge-smtp[testing]", name="aiosmtpd")
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
         self._thread.start()

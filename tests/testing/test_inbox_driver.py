@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 import ssl
+import sys
 from email.message import EmailMessage
 
 import pytest
@@ -88,6 +89,16 @@ def test_it_closes_on_open_connections() -> None:
 def test_a_taken_port_is_said_at_once() -> None:
     """The error of the server's thread comes out where it was started."""
     with Inbox() as inbox, pytest.raises(OSError, match="in use"), Inbox(port=inbox.port):
+        pass
+
+
+def test_without_its_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not just that a module is missing."""
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.setattr("sys.path_importer_cache", {})
+    for name in [name for name in sys.modules if name.partition(".")[0] == "aiosmtpd"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ModuleNotFoundError, match=r"install mailbridge-smtp\[testing\]"), Inbox():
         pass
 
 

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from mailbridge import printable
 from mailbridge.check import Diagnosis, diagnose
 
+from ... import conf
 from ...backends import Backend
 
 FAILED, MISUSED = 1, 2
@@ -62,6 +63,8 @@ class Command(BaseCommand):
 def _backend(using: str | None) -> Backend:
     """What sends the mail of a mailer; before Django 6.1 there is only one."""
     if hasattr(mail, "mailers"):
+        if using is not None and using not in (known := [alias or "default" for alias in conf.aliases()]):
+            raise ImproperlyConfigured(f"no mailer {using!r} in MAILERS; there are {', '.join(known)}")
         backend = mail.mailers[using or "default"]
     elif using is None:
         backend = mail.get_connection()
