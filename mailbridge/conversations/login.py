@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 
 from ..auth import MECHANISMS, Credentials, Dialogue, Mechanism, Secret, candidates
 from ..commands import Auth, AuthResponse
@@ -83,14 +84,16 @@ def _fitting(smtp: SMTPProtocol, server: Server) -> list[Mechanism]:
     raise SMTPNotSupportedError(
         f"no way to log in: the server offers {', '.join(offered) or 'no AUTH'}, the configuration allows {wanted}",
         phase=Phase.AUTH,
-        advice=_way_out(smtp),
+        advice=_way_out(smtp, takes, server.mechanisms),
     )
 
 
-def _way_out(smtp: SMTPProtocol) -> str | None:
+def _way_out(smtp: SMTPProtocol, takes: str, wanted: Sequence[Mechanism]) -> str | None:
     if "STARTTLS" in smtp.capabilities:
         return "The server offers STARTTLS, and most take credentials only behind it"
-    if "SCRAM-SHA-256" in smtp.capabilities.mechanisms and not MECHANISMS["SCRAM-SHA-256"].runs():
+    scram = MECHANISMS["SCRAM-SHA-256"]
+    fits = scram.name in smtp.capabilities.mechanisms and scram.takes == takes and scram in (wanted or [scram])
+    if fits and not scram.runs():
         return "SCRAM needs the extra mailbridge-smtp[scram]"
     return None
 

@@ -394,6 +394,17 @@ def test_scram_without_its_package_says_what_to_install(monkeypatch: pytest.Monk
         logged_in(account(password="s3cret"), "SCRAM-SHA-256")
 
 
+@pytest.mark.parametrize("options", [{"password": "s3cret", "auth": ["PLAIN"]}, {"token_provider": lambda: "unused"}])
+def test_scram_is_no_way_for_who_would_not_take_it(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """To install its package would help nobody."""
+    monkeypatch.setattr("mailbridge.auth.find_spec", lambda _: None)
+
+    with pytest.raises(SMTPNotSupportedError, match="no way to log in") as caught:
+        logged_in(account(**options), "SCRAM-SHA-256", tokens=["unused"])
+
+    assert "scram" not in str(caught.value)
+
+
 def test_no_auth_before_starttls_says_so() -> None:
     """The usual reason why a server offers no way to log in."""
     with pytest.raises(SMTPNotSupportedError, match="offers STARTTLS"):
