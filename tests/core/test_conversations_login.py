@@ -384,28 +384,3 @@ def test_a_hang_up_behind_a_refusal_is_that_refusal(end: Any) -> None:
 
     assert caught.value.smtp_code in {535, 421}
     assert not isinstance(caught.value, SMTPServerDisconnected)
-
-
-def test_scram_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server offers what is asked for, and only the package is missing here."""
-    monkeypatch.setattr("mailbridge.auth.find_spec", lambda _: None)
-
-    with pytest.raises(SMTPNotSupportedError, match=r"mailbridge-smtp\[scram\]"):
-        logged_in(account(password="s3cret"), "SCRAM-SHA-256")
-
-
-@pytest.mark.parametrize("options", [{"password": "s3cret", "auth": ["PLAIN"]}, {"token_provider": lambda: "unused"}])
-def test_scram_is_no_way_for_who_would_not_take_it(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """To install its package would help nobody."""
-    monkeypatch.setattr("mailbridge.auth.find_spec", lambda _: None)
-
-    with pytest.raises(SMTPNotSupportedError, match="no way to log in") as caught:
-        logged_in(account(**options), "SCRAM-SHA-256", tokens=["unused"])
-
-    assert "scram" not in str(caught.value)
-
-
-def test_no_auth_before_starttls_says_so() -> None:
-    """The usual reason why a server offers no way to log in."""
-    with pytest.raises(SMTPNotSupportedError, match="offers STARTTLS"):
-        talk(login(smtp := ready("STARTTLS"), account(password="s3cret")), smtp)
