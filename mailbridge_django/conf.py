@@ -125,14 +125,19 @@ def redirected(url: str) -> dict[str, Any]:
             "EMAIL_BACKEND": path,
             "MAILBRIDGE": {**kept, "url": url},
             **nobody,
+            # Where a test overrides MAILBRIDGE the URL is gone, and these still say where its server is.
             "EMAIL_HOST": found["host"],
+            "EMAIL_PORT": found["port"],
             **modes,
         }
     mailers = {
-        alias: {"BACKEND": path, "OPTIONS": {name: value for name, value in options(alias).items() if name in MESSAGES}}
+        alias: {
+            "BACKEND": path,
+            "OPTIONS": {name: value for name, value in options(alias).items() if name in MESSAGES} | {"url": url},
+        }
         for alias in settings.MAILERS
     }
-    return {"MAILERS": mailers, "MAILBRIDGE": {**kept, "url": url}}
+    return {"MAILERS": mailers, "MAILBRIDGE": kept}
 
 
 # The layers, best first.

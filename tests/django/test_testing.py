@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, override_settings
 
 from mailbridge.testing import ScriptedServer
 from mailbridge_django.testing import (
@@ -43,6 +43,13 @@ def test_the_sites_own_server_does_not_count(site: Site) -> None:
         assert site.backend().log_addresses == "none"
     assert [m.authenticated_as for m in server.messages] == [None]
     assert site.backend().host == "mail.example.com"
+
+
+def test_an_override_of_our_options_leads_nowhere_else(site: Site) -> None:
+    """It takes the URL away; the server of the test still gets the mail."""
+    with mail_server_for_site() as server, override_settings(MAILBRIDGE={"on_partial": "raise"}):
+        hello("bob@example.org")
+    assert [m.recipients for m in server.messages] == [("bob@example.org",)]
 
 
 def test_a_server_with_tls(site: Site) -> None:
