@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ssl
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -38,10 +37,7 @@ HINTS = {
 
 def check_mailers(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
     """Every mailer of the site whose backend is ours."""
-    with warnings.catch_warnings():
-        # Django 6.1 without MAILERS warns whoever reads an EMAIL_* setting: the site, not its checks, wrote them.
-        warnings.filterwarnings("ignore", r"The EMAIL_\w+ setting is deprecated")
-        return [message for alias in conf.aliases() for message in _mailer(alias)]
+    return [message for alias in conf.aliases() for message in _mailer(alias)]
 
 
 def _mailer(alias: str | None) -> Iterator[checks.CheckMessage]:

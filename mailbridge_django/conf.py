@@ -88,7 +88,7 @@ def aliases() -> list[str | None]:
 def backend_path(alias: str | None) -> str:
     """The dotted path of a mailer's backend."""
     if alias is None:
-        return str(settings.EMAIL_BACKEND)
+        return str(_quietly("EMAIL_BACKEND"))
     return str(settings.MAILERS[alias].get("BACKEND", ""))
 
 
@@ -205,10 +205,20 @@ def _django(alias: str | None, *, silent: bool) -> Layer:
     if alias is not None:
         return {}
     return {
-        name: (setting, _read(alias, setting, name, getattr(settings, setting)))
+        name: (setting, _read(alias, setting, name, _quietly(setting)))
         for name, setting in DJANGO.items()
         if not silent or settings.is_overridden(setting)
     }
+
+
+def _quietly(setting: str) -> Any:
+    """One of EMAIL_*, as Django's own backend reads it.
+
+    From 6.1 on Django warns whoever reads them from outside of it. The site that wrote them was warned at its start;
+    here nobody could do anything about it.
+    """
+    settings.is_overridden(setting)  # loads them, where nobody has asked for any yet
+    return getattr(settings._wrapped, setting)  # noqa: SLF001 - there is no other way past the warning
 
 
 def _best(name: str, *layers: Layer) -> Said | None:

@@ -60,7 +60,7 @@ from mailbridge_django.log import receivers  # noqa: E402  # needs the settings
 # The history needs a database, which few tests have: only those that ask for `history` write it.
 receivers.disconnect()
 
-# Django 6.1 without MAILERS warns when an EMAIL_* setting is merely read.
+# Django 6.1 without MAILERS warns when a test sets or reads an EMAIL_* setting.
 READING_WARNS = pytest.mark.filterwarnings(r"ignore:The EMAIL_\w+ setting is deprecated")
 
 

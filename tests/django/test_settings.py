@@ -2,6 +2,7 @@
 
 import re
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from mailbridge import Security, Timeouts
-from mailbridge_django import Backend
+from mailbridge_django import Backend, checks
 
 from .conftest import HAS_MAILERS, READING_WARNS, Site
 
@@ -46,6 +47,15 @@ def test_names_and_values_of_djangos_backend(site: Site, tmp_path: Path) -> None
     assert {name: getattr(backend, name) for name in options} == options
     server = backend.server
     assert (server.security, server.client_cert, server.client_key) == (Security.STARTTLS, str(certificate), str(key))
+
+
+@pytest.mark.filterwarnings(*READING_WARNS.args if HAS_MAILERS else [])
+def test_settings_are_read_without_a_warning(plain: Any) -> None:
+    """Django 6.1 warns whoever reads EMAIL_* from outside of it; of ours a site could do nothing about that."""
+    plain.EMAIL_HOST = "mail.example.com"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (Backend().host, checks.check_mailers(None)) == ("mail.example.com", [])
 
 
 @pytest.mark.filterwarnings(*READING_WARNS.args if HAS_MAILERS else [])
