@@ -29,7 +29,7 @@ class Measure:
         passed: How many the first connection had read and written when each message, or all, had been sent.
         unsaid: How many it had read and written when MAIL came.
         last_line: Where the last line before MAIL begins: last words in it complete it.
-        borders: Those read behind which the server acts.
+        borders: Those read behind which the server acts, each with what it had written then.
     """
 
     passed: list[tuple[int, int]]
@@ -57,8 +57,16 @@ class Measure:
             return cut.stands_for * ALIKE if combination.speaks_for_all else 0
         # What happens to the first of two messages happens to the only one.
         read, written = self.passed[0]
-        twice = combination.in_a_row and cut.at <= (read if cut.reading else written)
-        return cut.stands_for * (1 + twice)
+        weight = cut.stands_for * (1 + (combination.in_a_row and cut.at <= (read if cut.reading else written)))
+        if self.at_border(cut):
+            return weight
+        # Behind the login the octets are those of the session without one, which is cut at the borders all the same:
+        # the next connection logs in.
+        return 0 if combination.auth else 2 * weight
+
+    def at_border(self, cut: Cut) -> bool:
+        """It stands behind a command, or behind the reply to one."""
+        return cut.at in (self.borders if cut.reading else self.borders.values())
 
 
 class Stage:
