@@ -3,20 +3,26 @@
 from urllib.request import urlopen
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 PATIENCE = 10  # seconds
 
 
+def wait_until(browser: Chrome, script: str, *arguments: object) -> None:
+    """Until a script of the page says yes; while one page takes the place of another, there may be none to ask."""
+    waiting = WebDriverWait(browser, PATIENCE, ignored_exceptions=[WebDriverException])
+    waiting.until(lambda _: browser.execute_script(script, *arguments))
+
+
 def click(browser: Chrome, element: WebElement) -> None:
     """Click on what leads to another page, and wait until that is there."""
-    page = browser.find_element(By.TAG_NAME, "html")
+    browser.execute_script("window.isLeft = true")
     element.click()
-    WebDriverWait(browser, PATIENCE).until(staleness_of(page))
+    wait_until(browser, "return !window.isLeft && document.readyState === 'complete'")
 
 
 def fill(browser: Chrome, **fields: str) -> None:
@@ -29,14 +35,16 @@ def fill(browser: Chrome, **fields: str) -> None:
 
 
 def rows(browser: Chrome, table: str) -> list[list[str]]:
-    """What stands in a table's rows."""
-    found = browser.find_elements(By.CSS_SELECTOR, f"#{table} tbody tr")
-    return [[cell.text for cell in row.find_elements(By.CSS_SELECTOR, "th, td")] for row in found]
+    """What stands in a table's rows, all at one moment."""
+    cells = "[...row.querySelectorAll('th, td')].map(cell => cell.innerText.trim())"
+    script = f"return [...document.querySelectorAll('#{table} tbody tr')].map(row => {cells})"
+    found: list[list[str]] = browser.execute_script(script)
+    return found
 
 
 def wait_for(browser: Chrome, part: str, text: str) -> None:
-    """Until the script has brought a text into a part of the page."""
-    WebDriverWait(browser, PATIENCE).until(lambda _: text in browser.find_element(By.ID, part).text)
+    """Until the page's own script has brought a text into a part of it."""
+    wait_until(browser, "return document.getElementById(arguments[0]).innerText.includes(arguments[1])", part, text)
 
 
 def test_an_invitation_to_many(browser: Chrome, url: str) -> None:
@@ -51,7 +59,7 @@ def test_an_invitation_to_many(browser: Chrome, url: str) -> None:
         ["full@example.org", "deferred", "451 mailbox full, try again later"],
     ]
     wait_for(browser, "refusals", "Django: From the form")
-    assert "gone@example.org rejected\n550 5.1.1 no such user" in browser.find_element(By.ID, "refusals").text
+    wait_for(browser, "refusals", "gone@example.org rejected\n550 5.1.1 no such user")
 
 
 def test_what_happens_elsewhere_appears(browser: Chrome, url: str) -> None:
