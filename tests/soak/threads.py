@@ -53,9 +53,6 @@ def _batches(pool: Pool, desk: Desk, who: str) -> None:
             desk.complain(raised)
             raise
         receipts += batch.left
-        for number, letter in enumerate(handed):
-            receipt = receipts[number] if number < len(receipts) else None
-            desk.file(letter, receipt, 0.0, receipt and receipt.error)
-        desk.longest = max(desk.longest, (time.monotonic() - begun) / max(len(handed), 1))
+        desk.file_all(handed, receipts, time.monotonic() - begun)
         if receipts and receipts[-1].not_sent:
             time.sleep(PAUSE)
