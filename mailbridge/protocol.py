@@ -15,7 +15,7 @@ from .errors import SMTPException, SMTPProtocolError, SMTPSecurityError, SMTPSer
 from .exchanges import UNSAID, Exchange
 from .facts import Phase
 from .replies import Reply
-from .standing import Standing
+from .standing import LESSONS, Standing
 from .states import ALLOWED, LEADS_TO, State
 from .transcript import Transcript
 from .wire import NOTHING, DotStuffer, Octets, ReplyBuffer, SendBuffer
@@ -295,7 +295,7 @@ class SMTPProtocol(Standing):
             self._outstanding.popleft()
         # Behind a refused RSET what follows would join the old transaction; Exim closes there.
         joined = refused and type(command) is commands.Rset and self._open
-        learn = self.LESSONS.get(type(command))
+        learn = LESSONS.get(type(command))
         self._settle(learn(self, exchange, reply) if learn else None, exchange)
         if refused and (reply.code == 421 or early or joined):
             self._dismissed(reply, command.phase)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _ENHANCED = re.compile(r"\A([245])\.([0-9]{1,3})\.([0-9]{1,3})(?:\s+|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EnhancedCode:
     """An enhanced mail system status code (RFC 3463), such as 5.1.1."""
 
@@ -27,7 +27,7 @@ class EnhancedCode:
         return f"{self.severity}.{self.subject}.{self.detail}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: mypyc has its own
 class Reply:
     """One complete reply of a server (RFC 5321 section 4.2).
 
@@ -85,6 +85,9 @@ class Reply:
     def raw(self) -> bytes:
         r"""The lines as received, joined by ``\n``, as the standard smtplib gives them."""
         return "\n".join(self.lines).encode("utf-8", "surrogateescape")
+
+    def __reduce__(self) -> tuple[type[Reply], tuple[int, tuple[str, ...]]]:
+        return Reply, (self.code, self.lines)
 
     def __str__(self) -> str:
         return f"{self.code} " + "\n".join(self.lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import ClassVar
 
 from . import commands
 from .addresses import Address
@@ -98,22 +97,23 @@ class Standing:
         self.authenticated |= reply.positive
         return State.CHALLENGED if reply.intermediate else None
 
-    # What is learned from the replies to a command, and the state that they lead to at once.
-    LESSONS: ClassVar[dict[type[Command], Callable[[Standing, Exchange, Reply], State | None]]] = {
-        commands.Mail: _of_mail,
-        commands.Rcpt: _of_rcpt,
-        commands.Data: _of_data,
-        commands.EndOfData: _of_content,
-        commands.Bdat: _of_content,
-        commands.Rset: _of_rset,
-        commands.Ehlo: _of_hello,
-        commands.Helo: _of_hello,
-        commands.Lhlo: _of_hello,
-        commands.StartTLS: _of_starttls,
-        commands.Auth: _of_auth,
-        commands.AuthResponse: _of_auth,
-    }
-
 
 def _path(sender: Address | None) -> bytes:
     return sender.path if sender else b"<>"
+
+
+# What is learned from the replies to a command, and the state that they lead to at once.
+LESSONS: dict[type[Command], Callable[[Standing, Exchange, Reply], State | None]] = {
+    commands.Mail: Standing._of_mail,
+    commands.Rcpt: Standing._of_rcpt,
+    commands.Data: Standing._of_data,
+    commands.EndOfData: Standing._of_content,
+    commands.Bdat: Standing._of_content,
+    commands.Rset: Standing._of_rset,
+    commands.Ehlo: Standing._of_hello,
+    commands.Helo: Standing._of_hello,
+    commands.Lhlo: Standing._of_hello,
+    commands.StartTLS: Standing._of_starttls,
+    commands.Auth: Standing._of_auth,
+    commands.AuthResponse: Standing._of_auth,
+}

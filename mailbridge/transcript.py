@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Iterator
 
 from .commands import Auth, Command
+from .compiling import mypyc_attr
 from .facts import PRINTED, printable
 from .replies import Reply
 
 LINES = 200
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Transcript:
     """Keeps what was said, formats it only when somebody asks."""
 

@@ -17,7 +17,7 @@ Fate = tuple[State, Reply | None, Phase | None]
 Verdict = tuple[State, Reply | None, Phase | None, Exception | None]
 
 
-@dataclass(slots=True)
+@dataclass
 class Transaction:
     """One MAIL with its recipients and content.
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, NoReturn
 
 from .. import commands
+from ..compiling import mypyc_attr
 from ..conversations import Need
 from ..dialling import own_name
 from ..errors import SMTPException
@@ -37,6 +38,7 @@ class Pause(NamedTuple):
     write: bool
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Link:
     """A session with a server, from the first packet to the last.
 
@@ -201,7 +203,9 @@ class Link:
         if isinstance(error, SMTPException):
             error.phase = error.phase or phase
             raise error
-        raise (self.protocol.ending() if self.protocol.dismissal else translated(error, phase, self.server)) from error
+        failed = self.protocol.ending() if self.protocol.dismissal else translated(error, phase, self.server)
+        failed.__cause__ = error  # mypyc forgets a `from`
+        raise failed
 
     def _soon(self) -> float:
         """The moment by which there must be progress."""

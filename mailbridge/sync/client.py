@@ -15,7 +15,7 @@ from ..protocol import SMTPProtocol
 from ..receipts import Receipt
 from ..replies import Reply
 from ..server import Server
-from ..sockets.keeper import Insight
+from ..sockets.insight import Insight
 from .channel import Channel
 from .sender import Sender
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..auth import Secret
+from ..compiling import mypyc_attr
 from ..conversations import Conversation, Need, farewell, open_session
 from ..errors import SMTPException
 from ..server import Security
@@ -40,6 +41,7 @@ def drive(conversation: Conversation[_T], serve: Callable[[Need], object]) -> _T
         return value
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Connection(Link):
     """A session with a server that is waited for in the caller's thread."""
 
@@ -136,8 +138,10 @@ class Connection(Link):
         try:
             with self.aside():
                 return as_secret(self.server.token_provider(**options))
-        except Exception as error:
-            raise token_failure(error) from error
+        except Exception as error:  # noqa: BLE001 - it goes on as the cause; mypyc forgets a `from`
+            failed = token_failure(error)
+            failed.__cause__ = error
+            raise failed  # noqa: B904 - as above
 
     def _secure(self) -> None:
         """Protect the connection within the deadline of one reply."""

@@ -56,7 +56,7 @@ def leaks(error: BaseException, smtp: SMTPProtocol) -> list[str]:
     """Every place that a log or an error report would show and that holds the secret."""
     traceback = "".join(TracebackException.from_exception(error, capture_locals=True).format())
     shown = {"traceback": traceback, "transcript": "\n".join(smtp.transcript.lines()), "repr": repr(error) + str(error)}
-    shown["protocol"] = repr(smtp) + repr(vars(smtp)["transcript"])
+    shown["protocol"] = repr(smtp) + repr(smtp.transcript)
     return [place for place, text in shown.items() for form in FORMS if form in text]
 
 
