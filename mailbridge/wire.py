@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import BinaryIO
@@ -207,7 +206,8 @@ class SendBuffer:
     """
 
     def __init__(self) -> None:
-        self._pieces: deque[Octets] = deque()
+        # A message is a handful of them, so a list is cheap at its front too.
+        self._pieces: list[Octets] = []
         self._offset = 0
         self._sent = self.offered = 0
         self.queued = 0
@@ -228,24 +228,26 @@ class SendBuffer:
 
         Of a large one not all, since each octet of a write that was broken off counts as gone.
         """
+        if not self._pieces:
+            return NOTHING
         if len(self._pieces) > 1 and not self._offset and len(self._pieces[0]) < SEGMENT:
             self._join()
-        return memoryview(self._pieces[0])[self._offset : self._offset + CHUNK] if self._pieces else NOTHING
+        view = memoryview(self._pieces[0])
+        return view if not self._offset and len(view) <= CHUNK else view[self._offset : self._offset + CHUNK]
 
     def _join(self) -> None:
         """Make one segment of what is there, or of its beginning: of a large piece only what fills it up."""
-        if len(self) <= SEGMENT:
-            self._pieces = deque([b"".join(self._pieces)])
+        if self.queued - self._sent <= SEGMENT:
+            self._pieces = [b"".join(self._pieces)]
             return
         taken: list[Octets] = []
-        room = SEGMENT
+        room, rest = SEGMENT, NOTHING
         while room:
-            piece = memoryview(self._pieces.popleft())
-            if len(piece) > room:
-                self._pieces.appendleft(piece[room:])
+            piece = memoryview(self._pieces[len(taken)])
             taken.append(piece[:room])
+            rest = piece[room:]
             room -= len(taken[-1])
-        self._pieces.appendleft(b"".join(taken))
+        self._pieces[: len(taken)] = [b"".join(taken), *([rest] if rest else [])]
 
     def attempting(self, octets: int) -> None:
         """A write of so many octets begins, or (0) ended and none of them left. Until `take` any may be gone."""
@@ -257,7 +259,7 @@ class SendBuffer:
         self.offered = self._sent
         self._offset += octets
         while self._pieces and self._offset >= len(self._pieces[0]):
-            self._offset -= len(self._pieces.popleft())
+            self._offset -= len(self._pieces.pop(0))
 
     def drop(self) -> None:
         """Forget what has not left yet."""

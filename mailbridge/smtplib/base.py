@@ -158,7 +158,7 @@ class Connection:
             shown = shown[:-2].replace("\n", "\\n").replace("\r", "\\r")
             raise SMTPInputError(f"command and arguments contain prohibited newline characters: {shown}")
         try:
-            line(*text.encode(self.command_encoding)[:-2].split(b" "), limit=AUTH_LINE)
+            line([text.encode(self.command_encoding)[:-2]], AUTH_LINE)
         except SMTPInputError as error:
             if isinstance(text, HiddenText):
                 # The choke point's sentence quotes the line, and so do its frames.

@@ -20,7 +20,7 @@ from ..protocol import SMTPProtocol
 from ..server import Server
 from ..tls import TLSInfo, describe
 from ..translation import translated
-from .readiness import has_news
+from .readiness import Lookout
 from .resumption import Resumption
 
 # Octets taken from the socket at once.
@@ -68,6 +68,7 @@ class Link:
         self._resumption = resumption or Resumption()
         self._context: ssl.SSLContext | None = None
         self._socket: socket.socket | None = None
+        self._lookout: Lookout | None = None
         self._tls: TLSInfo | None = None
         self._last_reply = self._waiting_since = self._deadline = 0.0
         self._served = 0
@@ -107,14 +108,13 @@ class Link:
         """A look at the socket, without a round trip, shows neither an end of the stream nor an unasked 421."""
         if self._socket is None:
             return False
+        sock = self._socket
+        protected = sock if isinstance(sock, ssl.SSLSocket) else None
         try:
-            if not isinstance(self._socket, ssl.SSLSocket):
-                self._socket.recv(1, socket.MSG_PEEK)
-            elif self._socket.pending() or has_news(self._socket):
-                # What can be read may be a session ticket, which TLS takes for itself and has no octet to give.
-                self._socket.recv(1)
-            else:
+            if not (protected and protected.pending()) and not self._seen().has_news():
                 return True
+            # What can be read may be a session ticket, which TLS takes for itself and has no octet to give.
+            sock.recv(1, 0 if protected else socket.MSG_PEEK)
         except (BlockingIOError, ssl.SSLWantReadError):
             return True
         except OSError:
@@ -176,7 +176,7 @@ class Link:
         self.protocol.connection_lost()
         if self._socket is not None:
             self._socket.close()
-            self._socket = None
+            self._socket = self._lookout = None
 
     # What drivers are made of.
 
@@ -185,6 +185,12 @@ class Link:
         if self._socket is None:
             raise self.protocol.ending()
         return self._socket
+
+    def _seen(self) -> Lookout:
+        """What tells whether its socket is ready."""
+        if self._lookout is None or self._lookout.sock is not self._socket:
+            self._lookout = Lookout(self._sock)
+        return self._lookout
 
     def _own_name(self) -> str:
         """What to say in EHLO."""

@@ -7,6 +7,7 @@ import ssl
 
 from ..facts import Phase
 from ..server import Server
+from ..sockets.readiness import Lookout
 from ..sockets.resumption import Resumption, wrapped
 from ..translation import translated
 from .waiting import wait
@@ -42,6 +43,7 @@ def shake_hands(
 
 
 def _complete(sock: ssl.SSLSocket, deadline: float) -> None:
+    lookout = Lookout(sock)
     while True:
         try:
             return sock.do_handshake()
@@ -49,4 +51,4 @@ def _complete(sock: ssl.SSLSocket, deadline: float) -> None:
             reading = True
         except ssl.SSLWantWriteError:
             reading = False
-        wait(sock, deadline, read=reading, write=not reading)
+        wait(lookout, deadline, read=reading, write=not reading)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
-from ..sockets.readiness import ready
+from ..sockets.readiness import Lookout
 
 
-def wait(sock: socket.socket, deadline: float, *, read: bool = False, write: bool = False) -> bool:
+def wait(lookout: Lookout, deadline: float, *, read: bool = False, write: bool = False) -> bool:
     """Wait until a socket is ready.
 
     Args:
-        sock: A non-blocking socket.
+        lookout: What tells that it is.
         deadline: The moment to give up, on the monotonic clock.
         read: Wait until something can be read.
         write: Wait until something can be written.
@@ -26,7 +25,7 @@ def wait(sock: socket.socket, deadline: float, *, read: bool = False, write: boo
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    is_ready, readable = ready(sock, left, read=read, write=write)
+    is_ready, readable = lookout.ready(left, read=read, write=write)
     if not is_ready:
         raise TimeoutError
     return readable

@@ -62,7 +62,7 @@ def complaint(call: Callable[[], object]) -> str:
     return ""
 
 
-def raised(kind: type[Any], call: Callable[[], object]) -> Any:
+def raised(kind: type[Any] | tuple[type[Any], ...], call: Callable[[], object]) -> Any:
     """The error that a call raises."""
     with pytest.raises(kind) as caught:
         call()
