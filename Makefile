@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHON
 
-.PHONY: demo test lint matrix servers faults secrets fuzz soak bench clean
+.PHONY: demo test lint matrix compiled servers faults secrets fuzz soak bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## a Django site and a Flask app send real mail; SERVE=1 leaves the site running
@@ -22,6 +22,9 @@ lint: $(VENV)/.dev ## ruff and mypy, both strict
 
 matrix: ## the suite on each Python and its Django that this machine has
 	@scripts/matrix
+
+compiled: $(VENV)/.dev ## the suite and a rough look at the faults against machine code (mypyc, see pyproject.toml); STEP=7 looks closer
+	@STEP="$(STEP)" scripts/compiled
 
 servers: $(VENV)/.dev ## against Postfix, Dovecot, aiosmtpd and smtp-server, which it installs where they are missing
 	@scripts/servers
