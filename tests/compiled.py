@@ -1,24 +1,49 @@
-"""A pytest plugin: the modules that pyproject.toml lists are machine code in the process that runs the tests.
+"""The modules that pyproject.toml lists for mypyc: what they must not hold, and whether they are machine code here.
 
-`make compiled` names it (`-p tests.compiled`), so that no run counts as one of machine code that was none.
-`python -m tests.compiled` says the same without a test.
+It is a pytest plugin, too. `make compiled` names it (`-p tests.compiled`), so that no run counts as one of machine code
+that was none; `python -m tests.compiled` says the same without a test.
 """
 
+import ast
 import sys
 import tomllib
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tests.rooms import Module
+
 ROOT = Path(__file__).parent.parent
 
 
-def listed() -> list[str]:
+def listed(root: Path = ROOT) -> list[str]:
     """The files that mypyc makes machine code of, from the project's folder."""
-    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     files: list[str] = config["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]["include"]
     return files
+
+
+def lost_on_mypyc(modules: Sequence[Module]) -> list[str]:
+    """What a module of the list means in Python and not as machine code; and a module that is not there."""
+    root = modules[0].root
+    by_name = {module.path.relative_to(root).as_posix(): module for module in modules}
+    complaints = []
+    for name in listed(root):
+        if module := by_name.get(name):
+            complaints += [f"{module.at(line)} {why}" for line, why in _lost(module)]
+        else:
+            complaints.append(f"pyproject.toml: mypyc shall compile {name}, which is not there")
+    return complaints
+
+
+def _lost(module: Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Raise) and node.cause is not None:
+            yield node.lineno, "mypyc forgets what an error comes from: set its __cause__ before it is raised"
+        if isinstance(node, ast.ClassDef) and any("slots=True" in ast.unparse(by) for by in node.decorator_list):
+            yield node.lineno, f"{node.name} cannot be compiled with slots=True; mypyc gives it slots of its own"
 
 
 def is_compiled(file: str) -> bool:

@@ -10,9 +10,11 @@ from types import FunctionType
 
 import pytest
 
-from tests import rooms
+from tests import compiled, rooms
 
 ROOT = Path(__file__).parent.parent
+
+COMPILED = '[tool.hatch.build.targets.wheel.hooks.mypyc]\ninclude = ["mailbridge/wire.py"]'
 
 Plant = Callable[[str, str], list[rooms.Module]]
 
@@ -35,7 +37,7 @@ def plant(tmp_path: Path) -> Plant:
     return plant
 
 
-@pytest.mark.parametrize("check", rooms.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", [*rooms.CHECKS, compiled.lost_on_mypyc], ids=lambda check: check.__name__)
 def test_the_house_stands(check: FunctionType, house: list[rooms.Module]) -> None:
     """No check has anything to complain about in this project."""
     assert "\n".join(check(house)) == ""
@@ -148,3 +150,28 @@ def test_an_import_circle_is_seen(plant: Plant) -> None:
 
     [complaint] = rooms.circles(modules)
     assert complaint.endswith(" -> ".join(f"mailbridge.conversations.{name}" for name in "abca"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try:\n    x()\nexcept E as error:\n    raise F from error",
+        "raise F from None",
+        "@dataclass(frozen=True, slots=True)\nclass C: ...",
+    ],
+)
+def test_what_mypyc_would_lose_is_seen(text: str, plant: Plant) -> None:
+    """In a module of the list, and in no other one."""
+    plant("pyproject.toml", COMPILED)
+    plant("mailbridge/logs.py", text)
+
+    [complaint] = compiled.lost_on_mypyc(plant("mailbridge/wire.py", text))
+    assert complaint.startswith("mailbridge/wire.py:")
+
+
+def test_a_listed_module_that_is_gone_is_seen(plant: Plant) -> None:
+    """The list names a file that nobody has."""
+    plant("pyproject.toml", COMPILED)
+
+    [complaint] = compiled.lost_on_mypyc(plant("mailbridge/logs.py", ""))
+    assert complaint.startswith("pyproject.toml:")
