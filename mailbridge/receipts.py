@@ -28,7 +28,9 @@ class State(StrEnum):
     """The content was complete on its way and no reply came: it may have arrived."""
 
 
-@dataclass(frozen=True, slots=True)
+# Both values are made for every message. mypyc compiles an __init__ that stands here, not the one of `dataclass`, and
+# it has slots of its own.
+@dataclass(frozen=True, init=False)
 class RecipientResult:
     """The end of the story for one recipient.
 
@@ -45,6 +47,20 @@ class RecipientResult:
     reply: Reply | None = None
     phase: Phase | None = None
     error: Exception | None = field(default=None, compare=False)
+
+    def __init__(
+        self,
+        recipient: str,
+        state: State,
+        reply: Reply | None = None,
+        phase: Phase | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        object.__setattr__(self, "recipient", recipient)
+        object.__setattr__(self, "state", state)
+        object.__setattr__(self, "reply", reply)
+        object.__setattr__(self, "phase", phase)
+        object.__setattr__(self, "error", error)
 
     @property
     def code(self) -> int | None:
@@ -67,6 +83,9 @@ class RecipientResult:
         if self.state is State.NOT_SENT:
             return bool(getattr(self.error, "temporary", True))
         return self.state is State.DEFERRED
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.recipient, self.state, self.reply, self.phase, self.error)
 
 
 # Where servers put the name under which they queued a message. Postfix and most relays; Exim;
@@ -92,7 +111,7 @@ def queue_id(reply: Reply | None) -> str | None:
     return next((match[1].rstrip(".") for match in matches if match), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, init=False)
 class Receipt:
     """What became of one message.
 
@@ -116,8 +135,25 @@ class Receipt:
     duration: float = 0.0
     reused: bool = False
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "results", MappingProxyType(dict(self.results)))
+    def __init__(
+        self,
+        sender: str,
+        results: Mapping[str, RecipientResult],
+        message_id: str | None = None,
+        reply: Reply | None = None,
+        error: Exception | None = None,
+        server: Endpoint | None = None,
+        duration: float = 0.0,
+        reused: bool = False,
+    ) -> None:
+        object.__setattr__(self, "sender", sender)
+        object.__setattr__(self, "results", MappingProxyType(dict(results)))
+        object.__setattr__(self, "message_id", message_id)
+        object.__setattr__(self, "reply", reply)
+        object.__setattr__(self, "error", error)
+        object.__setattr__(self, "server", server)
+        object.__setattr__(self, "duration", duration)
+        object.__setattr__(self, "reused", reused)
 
     def _in(self, *states: State) -> dict[str, RecipientResult]:
         return {key: result for key, result in self.results.items() if result.state in states}
@@ -160,7 +196,10 @@ class Receipt:
     @property
     def complete(self) -> bool:
         """Every recipient was accepted, and there were some."""
-        return self.states == {State.ACCEPTED}
+        for result in self.results.values():
+            if result.state is not State.ACCEPTED:
+                return False
+        return bool(self.results)
 
     @property
     def delivered(self) -> bool:

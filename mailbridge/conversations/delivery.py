@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-
 from ..errors import SMTPConnectionReset, SMTPException, SMTPGivenUp, SMTPServerDisconnected
 from ..exchanges import Exchange
 from ..facts import Endpoint, Phase
@@ -17,7 +14,6 @@ Fate = tuple[State, Reply | None, Phase | None]
 Verdict = tuple[State, Reply | None, Phase | None, Exception | None]
 
 
-@dataclass
 class Transaction:
     """One MAIL with its recipients and content.
 
@@ -33,15 +29,16 @@ class Transaction:
         one_flight: The content left with the envelope, before any reply to it.
     """
 
-    smtp: SMTPProtocol
-    recipients: Sequence[Recipient]
-    mail: Exchange | None = None
-    rcpts: list[Exchange] = field(default_factory=list)
-    data: Exchange | None = None
-    content: list[Exchange] = field(default_factory=list)
-    given_up: bool = False
-    again: list[Recipient] = field(default_factory=list)
-    one_flight: bool = False
+    def __init__(self, smtp: SMTPProtocol, recipients: tuple[Recipient, ...], mail: Exchange | None = None) -> None:
+        self.smtp = smtp
+        self.recipients = recipients
+        self.mail = mail
+        self.rcpts: list[Exchange] = []
+        self.data: Exchange | None = None
+        self.content: list[Exchange] = []
+        self.given_up = False
+        self.again: list[Recipient] = []
+        self.one_flight = False
 
     @property
     def sender_refused(self) -> bool:
@@ -53,13 +50,12 @@ class Transaction:
         """The recipients whose RCPT was accepted; nobody's counts behind a refused MAIL."""
         if self.sender_refused:
             return []
-        return [r for r, e in zip(self.recipients, self.rcpts, strict=False) if e.positive]
+        return [self.recipients[place] for place, rcpt in enumerate(self.rcpts) if rcpt.positive]
 
     @property
     def refused(self) -> list[tuple[Recipient, Reply]]:
         """The recipients whose RCPT was refused."""
-        pairs = zip(self.recipients, self.rcpts, strict=False)
-        return [(recipient, exchange.replies[-1]) for recipient, exchange in pairs if exchange.refused]
+        return [(self.recipients[place], rcpt.replies[-1]) for place, rcpt in enumerate(self.rcpts) if rcpt.refused]
 
     @property
     def commit(self) -> Exchange | None:
@@ -75,8 +71,9 @@ class Transaction:
                 return chunk.replies[-1]
         return None
 
-    def fates(self) -> Iterator[tuple[Recipient, Fate]]:
+    def fates(self) -> list[tuple[Recipient, Fate]]:
         """What became of each recipient, by what is known now."""
+        found: list[tuple[Recipient, Fate]] = []
         place = 0
         shared = None if self.smtp.lmtp else self._behind_rcpt()
         for index, recipient in enumerate(self.recipients):
@@ -84,10 +81,11 @@ class Transaction:
             # The first refusal decides: what follows a refused MAIL or RCPT only repeats it.
             first = self.mail if self.sender_refused else rcpt
             if first and first.refused:
-                yield recipient, _refusal(first.replies[-1], first.command.phase)
+                found.append((recipient, _refusal(first.replies[-1], first.command.phase)))
                 continue
-            yield recipient, shared or self._behind_rcpt(place)
+            found.append((recipient, shared or self._behind_rcpt(place)))
             place += bool(rcpt and rcpt.replies)
+        return found
 
     def _behind_rcpt(self, place: int | None = None) -> Fate:
         """The fate of whoever was not refused so far; over LMTP of the one at this place among them."""
@@ -160,7 +158,11 @@ class Delivery:
     @property
     def died_in_one_flight(self) -> bool:
         """Content that left with its envelope met nothing but the end of the stream: some servers die of it (B2)."""
-        return any(t.one_flight and t.mail and not t.mail.replies and t.smtp.over for t in self.transactions)
+        for transaction in self.transactions:
+            mail = transaction.mail
+            if transaction.one_flight and mail and not mail.replies and transaction.smtp.over:
+                return True
+        return False
 
     def found_dead(self, error: SMTPException | None) -> bool:
         """Its connection ended before anything of it can have been accepted, by a 421 or by no word at all."""
@@ -196,9 +198,9 @@ class Delivery:
         results = {}
         fates = self._fates(error)
         for recipient in self.mail.recipients:
-            fate = fates.get(recipient) or _unbegun(self.unfit.get(recipient) or error)
+            state, reply, phase, why = fates.get(recipient) or _unbegun(self.unfit.get(recipient) or error)
             for name in recipient.names:
-                results[name] = RecipientResult(name, *fate)
+                results[name] = RecipientResult(name, state, reply, phase, why)
         mail = self.mail
         return Receipt(mail.sender_name, results, mail.message_id, self.reply, error, server, duration, reused)
 

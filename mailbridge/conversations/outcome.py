@@ -42,6 +42,8 @@ def outcome(
 
 
 def _failure(delivery: Delivery, receipt: Receipt, error: SMTPException | None) -> SMTPException | None:
+    if receipt.complete:
+        return None
     states = receipt.states
     if State.UNKNOWN in states:
         reason = f" ({error.what()})" if error else ""

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
@@ -100,6 +101,21 @@ def test_a_refusal_has_no_queue_id() -> None:
     """Nothing was queued, whatever the words; and without a reply there is no name either."""
     assert queue_id(Reply(550, ("queued as 4X8Y5Z1abc",))) is None
     assert Receipt("a@x", {}).queue_id is None
+
+
+def test_a_receipt_and_its_results_are_values() -> None:
+    """No field can be set or deleted, and a copy is equal and has the same hash where a value can have one."""
+    whole = receipt(State.ACCEPTED)
+    result = whole.results["0@x"]
+
+    for value in (whole, result):
+        assert copy.copy(value) == value
+        for field in fields(value):
+            with pytest.raises(FrozenInstanceError):
+                setattr(value, field.name, None)
+            with pytest.raises(FrozenInstanceError):
+                delattr(value, field.name)
+    assert hash(copy.copy(result)) == hash(result)
 
 
 def test_results_cannot_be_changed() -> None:
