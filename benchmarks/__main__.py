@@ -30,7 +30,7 @@ def _measured(rows: list[Row], tools: Tools, *, quick: bool) -> tuple[list[tuple
     missing = set(tools.missing)
     for number, row in enumerate(rows, 1):
         print(f"[{number}/{len(rows)}] {row.title}", file=sys.stderr, flush=True)
-        names = [name for name in row.drivers if not quick or name in {row.us, row.reference}]
+        names = [name for name in row.drivers if not quick or any(name in pair for pair in row.pairs)]
         found, why = measure(row, tools, QUICK if quick else Effort(), names)
         measured.append((row, found))
         missing |= set(why)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from .rows import Kind, Row
+from .rows import COMPILED, Kind, Row
 from .servers import Program, pin, proxy, rounds, sink
 from .tools import Tools
 from .workloads import SENDER, WORKLOADS, Workload
@@ -114,7 +114,13 @@ class Place:
             return Worker(["node", str(Path(__file__).parent / "node" / "driver.mjs"), order], name)
         target = {"port": front.port, "tls": self.row.tls, "file": str(message)}
         target |= {"ca_file": str(self.tools.bundle)} if self.row.tls else {}
-        order = json.dumps({"driver": name, "workload": self.row.workload, "target": target})
+        packages = ""
+        if name.endswith(COMPILED):
+            if not self.tools.compiled:
+                raise Unavailable(f"mailbridge{COMPILED}")
+            packages = str(self.tools.compiled)
+        driver = name.removesuffix(COMPILED)
+        order = json.dumps({"driver": driver, "packages": packages, "workload": self.row.workload, "target": target})
         return Worker([sys.executable, "-m", "benchmarks.worker", order], name)
 
     def warm(self, worker: Worker, effort: Effort) -> int:

@@ -43,11 +43,8 @@ def _cell(kind: Kind, samples: list[Sample] | None) -> str:
     return f"{value:.3g}"
 
 
-def _ratios(row: Row, found: Samples) -> tuple[float, float] | None:
+def _ratios(ours: list[Sample], others: list[Sample]) -> tuple[float, float]:
     """How many times as fast as the reference: by the clock, and by CPU. Each round's pair counts once."""
-    ours, others = found.get(row.us), found.get(row.reference)
-    if row.kind is not Kind.RATE or not ours or not others:
-        return None
     pairs = list(zip(ours, others, strict=True))
     return (
         statistics.median(we.value / they.value for we, they in pairs),
@@ -55,18 +52,25 @@ def _ratios(row: Row, found: Samples) -> tuple[float, float] | None:
     )
 
 
-def _result(row: Row, found: Samples) -> tuple[str, str]:
-    """The ratio, and whether it is what we want."""
-    ours = found.get(row.us)
+def _result(row: Row, found: Samples, us: str, reference: str) -> tuple[str, bool | None]:
+    """The ratio of one of ours, and whether it is what we want; None where it was not measured."""
+    ours, others = found.get(us), found.get(reference)
     if not ours:
-        return _NOTHING, _NOTHING
-    if ratios := _ratios(row, found):
-        unfair = _median(ours, "unfair")
-        fair = f"; longest wait {unfair:.1f} x median" if unfair else ""
-        reached = max(ratios) >= row.goal and unfair <= 10
-        return f"{ratios[0]:.2f} x {row.reference} (CPU {ratios[1]:.2f} x){fair}", "yes" if reached else "no"
-    # A round trip more or less at the ends of a batch, and an octet of the last page, are no miss.
-    return "", "yes" if _median(ours, "value") <= row.goal * 1.001 else "no"
+        return _NOTHING, None
+    if row.kind is not Kind.RATE:
+        # A round trip more or less at the ends of a batch, and an octet of the last page, are no miss.
+        return "", _median(ours, "value") <= row.goal * 1.001
+    if not others:
+        return _NOTHING, None
+    ratios, unfair = _ratios(ours, others), _median(ours, "unfair")
+    fair = f"; longest wait {unfair:.1f} x median" if unfair else ""
+    return f"{ratios[0]:.2f} x {reference} (CPU {ratios[1]:.2f} x){fair}", max(ratios) >= row.goal and unfair <= 10
+
+
+def _reached(pure: bool | None, compiled: bool | None) -> str:
+    if pure or compiled:
+        return "yes" if pure else "compiled"
+    return _NOTHING if pure is None and compiled is None else "no"
 
 
 def _line(row: Row, found: Samples) -> Iterable[str]:
@@ -74,14 +78,16 @@ def _line(row: Row, found: Samples) -> Iterable[str]:
     for peer in PEERS:
         names = [name for name in found if name == peer or (peer == "Django" and name == "Django send_mail")]
         yield _cell(row.kind, found[names[0]] if names else None)
-    yield _cell(row.kind, found.get(row.us))
-    ratio, reached = _result(row, found)
-    yield ratio
+    reached: list[bool | None] = [None, None]
+    for place, (us, reference) in enumerate((*row.pairs, ("", ""))[:2]):
+        yield _cell(row.kind, found.get(us))
+        ratio, reached[place] = _result(row, found, us, reference)
+        yield ratio
     yield f"≤ {row.goal:g}" if row.goal_is_limit else f"≥ {row.goal:g} x"
-    yield reached
+    yield _reached(*reached)
 
 
-HEAD = ("work", *PEERS, "mailbridge", "ratio", "goal", "reached")
+HEAD = ("work", *PEERS, "mailbridge", "ratio", "mailbridge compiled", "ratio compiled", "goal", "reached")
 
 
 def table(measured: Iterable[tuple[Row, Samples]]) -> str:

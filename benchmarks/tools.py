@@ -6,12 +6,14 @@ import os
 import shutil
 import ssl
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
 NODEMAILER = "nodemailer@10"
 
 
@@ -24,12 +26,14 @@ class Tools:
         missing: What a full table would need besides, each with its reason.
         programs: The sink and the proxy are there.
         node: Nodemailer is there.
+        compiled: Where our packages lie as machine code; None where they do not.
     """
 
     folder: Path
     missing: tuple[str, ...]
     programs: bool
     node: bool
+    compiled: Path | None = None
 
     @property
     def ca_file(self) -> Path:
@@ -42,14 +46,16 @@ class Tools:
         return self.folder / "bundle.pem"
 
 
-def gather(folder: Path, *, node: bool = True) -> Tools:
-    """Compile the C programs, fetch Nodemailer, make certificates; each only once."""
+def gather(folder: Path, *, node: bool = True, compiled: bool = True) -> Tools:
+    """Compile the C programs and mailbridge, fetch Nodemailer, make certificates; each only once."""
     folder.mkdir(parents=True, exist_ok=True)
     _certify(folder)
     complaints = [complaint for name in ("sink", "proxy") if (complaint := _compile(folder, name))]
     wanted = _fetch_nodemailer(folder) if node else "Nodemailer was not asked for"
-    missing = (*dict.fromkeys(complaints), *([wanted] if wanted and node else []))
-    return Tools(folder, missing, programs=not complaints, node=not wanted)
+    unmade = _compile_ourselves() if compiled else ""
+    missing = (*dict.fromkeys(complaints), *([wanted] if wanted and node else []), *([unmade] if unmade else []))
+    made = ROOT / "build" / "machine-code" if compiled and not unmade else None
+    return Tools(folder, missing, programs=not complaints, node=not wanted, compiled=made)
 
 
 def _compile(folder: Path, name: str) -> str:
@@ -65,6 +71,12 @@ def _compile(folder: Path, name: str) -> str:
     if not done.returncode:
         return ""
     return f"{name}.c does not compile here (Linux and OpenSSL's headers, libssl-dev, are needed): {done.stderr[:300]}"
+
+
+def _compile_ourselves() -> str:
+    command = [str(ROOT / "scripts" / "machine-code"), sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
+    return f"mailbridge as machine code: {done.stderr.strip()[-300:]}" if done.returncode else ""
 
 
 def _fetch_nodemailer(folder: Path) -> str:

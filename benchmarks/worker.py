@@ -11,6 +11,7 @@ import json
 import resource
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 from .drivers import driver
@@ -50,10 +51,24 @@ def _mails(workload: str, file: str) -> list[Mail]:
     return [Mail(Path(file).read_bytes(), kind.names, "", "", b"")]
 
 
+def _import_machine_code(folder: str) -> None:
+    """Let a driver import the mailbridge of this folder, and no other.
+
+    Raises:
+        ImportError: It is not machine code.
+    """
+    sys.path.insert(0, folder)
+    found = Path(import_module("mailbridge.protocol").__file__ or "")
+    if found.suffix != ".so" or not found.is_relative_to(folder):
+        raise ImportError(f"{found} is no machine code of {folder}")
+
+
 def main(spec: dict[str, str], target: Target) -> None:
     """Open, obey, close."""
     pin()
     try:
+        if spec["packages"]:
+            _import_machine_code(spec["packages"])
         one = driver(spec["driver"], target)
     except (ImportError, AttributeError) as error:
         print(json.dumps({"missing": str(error)}), flush=True)
