@@ -76,9 +76,11 @@ class Flow:
             if self._room:
                 delivery = self._waiting() or (yield Need.MESSAGE)
             if delivery is not None:
-                yield from self._begin(delivery)
+                # All of it is said, as far as that may be before its replies.
+                yield from self._go_on(delivery, self._begun(delivery), until=Need.SAID)
             elif self.under_way:
-                yield from self._finish()
+                delivery, sending = self.under_way[0]
+                yield from self._go_on(delivery, sending)
             else:
                 return
 
@@ -95,12 +97,12 @@ class Flow:
     def _room(self) -> bool:
         return not self.under_way or (len(self.under_way) < WINDOW and self._octets < WINDOW_OCTETS)
 
-    def _begin(self, delivery: Delivery) -> Conversation[None]:
-        """Say all of a message, as far as it may be said before its replies."""
+    def _begun(self, delivery: Delivery) -> Conversation[None]:
+        """The conversation of a message that is under way from now on."""
         sending = self._conversation(delivery)
         self.under_way.append((delivery, sending))
         self._octets += delivery.mail.content.size
-        yield from self._go_on(delivery, sending, until=Need.SAID)
+        return sending
 
     def _conversation(self, delivery: Delivery) -> Conversation[None]:
         check_abort(delivery, self._max_recipients)
@@ -122,16 +124,13 @@ class Flow:
         self.connecting, self.smtp, self._first, self._heard = False, smtp, wanted_by, 0
         return smtp
 
-    def _finish(self) -> Conversation[None]:
-        """Bring the oldest message to its end."""
-        yield from self._go_on(*self.under_way[0])
-
     def _go_on(self, delivery: Delivery, sending: Conversation[None], until: Need | None = None) -> Conversation[None]:
         """Continue a message's conversation, to its end or to a certain need."""
         answer: Any = None
         while True:
             try:
-                need = sending.send(answer)
+                # An end without an exception costs nothing, and few needs have an answer.
+                need = next(sending, None) if answer is None else sending.send(answer)
             except StopIteration:
                 break
             except SMTPException as error:
@@ -140,6 +139,8 @@ class Flow:
                 # Nothing was said: it concerns this message alone.
                 self._end(delivery, error)
                 return
+            if need is None:
+                break
             if need is until:
                 return
             if need is Need.CONNECTION:

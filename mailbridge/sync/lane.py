@@ -50,8 +50,7 @@ class Lane:
         """
         self.pause = None
         try:
-            while not self.pause:
-                self._need = self._step(readable, error)
+            while self._step(readable, error):
                 readable, error = False, None
                 self._tell()
         except StopIteration:
@@ -76,17 +75,18 @@ class Lane:
         self._flow.lost(error)
         self._tell()
 
-    def _step(self, readable: bool, error: SMTPException | None) -> Need:
-        """Serve the conversation's need; give the next one, or the same where it must wait."""
-        if self._need is None:
-            return next(self._conversation)
-        if error is not None:
-            return self._conversation.throw(error)
-        try:
-            answer = self._serve(self._need, readable=readable)
-        except SMTPException as failed:
-            return self._conversation.throw(failed)
-        return self._need if self.pause else self._conversation.send(answer)
+    def _step(self, readable: bool, error: SMTPException | None) -> bool:
+        """Serve the conversation's need, and hear the next one; False where it must wait first."""
+        answer = None
+        if self._need is not None and error is None:
+            try:
+                answer = self._serve(self._need, readable=readable)
+            except SMTPException as failed:
+                error = failed
+            if self.pause is not None:
+                return False
+        self._need = self._conversation.send(answer) if error is None else self._conversation.throw(error)
+        return True
 
     def _serve(self, need: Need, *, readable: bool) -> object:
         if need is Need.MESSAGE:

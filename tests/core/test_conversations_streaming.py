@@ -212,6 +212,12 @@ def test_a_stale_connection_before_any_content() -> None:
     assert Streamed(letters(2), (ready("PIPELINING"), [(GROUP, CLOSED)]), fresh).states == ["accepted"] * 2
 
 
+def test_nobody_within_reach_of_a_fresh_connection() -> None:
+    """Its server has no SMTPUTF8 for the only recipient: that message ends without a word, the next one goes."""
+    fresh = (ready("PIPELINING"), [(GROUP, OK * 2 + GO), (CONTENT + DOT, OK)])
+    assert Streamed([letter("bücher@y"), letter()], (None, []), fresh).states == ["not_sent", "accepted"]
+
+
 def test_a_fresh_connection_that_dies_is_no_stale_one() -> None:
     """Its first message is not tried again; the next one has a connection of its own."""
     dead = (ready("PIPELINING"), [(GROUP, CLOSED)])
