@@ -11,7 +11,7 @@ from .addresses import Address
 from .auth import hushed
 from .errors import SMTPInputError
 from .facts import Phase, printable
-from .parameters import MailOptions, RcptOptions, is_whole
+from .parameters import MailOptions, RcptOptions
 from .replies import Reply
 
 # RFC 5321 section 4.5.3.1.4 gives 512 octets, and each extension adds its own (ORCPT alone 500).
@@ -54,10 +54,10 @@ def _octets(text: str, name: str) -> bytes:
 
 
 def _number(value: int, name: str) -> bytes:
-    """A caller's number as digits."""
-    if not is_whole(value, 0):
+    """A caller's number as digits; a string is none, whatever its digits (WIRE.md S7)."""
+    if type(value) is not int or value < 0:
         raise SMTPInputError(f"{name} must be a number from 0, not {printable(repr(value), 100)}")
-    return b"%d" % value
+    return str(value).encode()
 
 
 def _word(text: str, name: str) -> bytes:
@@ -90,6 +90,10 @@ class Command:
     def commits(self) -> bool:
         """Its last octet is the commit point: from there on the server may have the whole message."""
         return False
+
+    def hushed(self, reply: Reply) -> Reply:
+        """A reply to this command, without its secret should the server repeat it (WIRE.md S16)."""
+        return reply
 
     def _words(self) -> list[bytes]:
         return [self.keyword]
@@ -171,7 +175,6 @@ class Auth(Command):
         return words if self.initial is None else [*words, self.initial]
 
     def hushed(self, reply: Reply) -> Reply:
-        """A reply to this command, without the secret should the server repeat it (WIRE.md S16)."""
         return hushed(reply, self.initial or b"")
 
     @property
@@ -192,7 +195,6 @@ class AuthResponse(Command):
         self.response: Final = response
 
     def hushed(self, reply: Reply) -> Reply:
-        """As for AUTH."""
         return hushed(reply, self.response)
 
     def _words(self) -> list[bytes]:

@@ -25,9 +25,6 @@ OUTSTANDING = 128
 # Exim hangs up at the 11th RSET on a connection that did not follow an accepted message (smtp_accept_max_nonmail).
 RESETS = 8
 
-# Whose replies may repeat a secret. A tuple: to make a union of types takes longer than the check.
-_SECRETIVE = (commands.Auth, commands.AuthResponse)
-
 
 class SMTPProtocol(Standing):
     """One connection's side of the dialogue, and where the session stands.
@@ -283,7 +280,7 @@ class SMTPProtocol(Standing):
         if self.lmtp and command.commits and not exchange.replies:
             # RFC 2033 section 4.2: LMTP answers the content once for each accepted recipient.
             exchange.due = max(self._accepted, 1)
-        if isinstance(command, _SECRETIVE):
+        if command.secret:
             reply = self._hushed(command, reply)
         else:
             self.transcript.received(reply)
@@ -300,7 +297,7 @@ class SMTPProtocol(Standing):
         if refused and (reply.code == 421 or early or joined):
             self._dismissed(reply, command.phase)
 
-    def _hushed(self, command: commands.Auth | commands.AuthResponse, reply: Reply) -> Reply:
+    def _hushed(self, command: Command, reply: Reply) -> Reply:
         """Write a reply down without the secret that it may repeat, or be a challenge for."""
         hushed = reply if reply.intermediate else command.hushed(reply)
         self.transcript.received(reply, secret=hushed is not reply or reply.intermediate)

@@ -32,12 +32,13 @@ _TLS_RECORD = re.compile(rb"[\x15\x16]\x03[\x00-\x04]")
 
 
 @lru_cache(maxsize=64)
-def _reply_line(text: bytes) -> tuple[Reply, bool]:
+def _reply_line(line: bytes) -> tuple[Reply, bool]:
     """One line as a reply, and whether more lines follow. Servers say the same few things all day long.
 
     Raises:
         SMTPProtocolError: It is no line of a reply.
     """
+    text = line.removesuffix(b"\r")
     found = _REPLY_LINE.fullmatch(text)
     if not found:
         at_once = _TLS_RECORD.match(text)
@@ -56,22 +57,24 @@ class ReplyBuffer:
     """Cuts a stream of octets into replies. What it holds is bounded (WIRE.md S12)."""
 
     def __init__(self) -> None:
-        self._data = b""
-        self._begin = self._searched = 0
+        # Lines that wait, the next one last, and the beginning of one that is not complete.
+        self._waiting: list[bytes] = []
+        self._rest = b""
         self._code = 0
         self._lines: list[str] = []
         self._size = 0
 
     def __len__(self) -> int:
         """Octets that wait, those of an unfinished reply included."""
-        return len(self._data) - self._begin + self._size
+        return sum([len(line) + 1 for line in self._waiting]) + len(self._rest) + self._size
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Add what the server sent."""
         # What is left of an earlier line is short: no line is longer than REPLY_LINE.
-        self._data = self._data[self._begin :] + data if self._begin < len(self._data) else bytes(data)
-        self._searched -= self._begin
-        self._begin = 0
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        lines.reverse()
+        self._waiting = lines + self._waiting
 
     def next(self) -> Reply | None:
         """Take the next complete reply, or None while it is not complete.
@@ -79,18 +82,16 @@ class ReplyBuffer:
         Raises:
             SMTPProtocolError: What came is no reply, or has no end.
         """
-        while (end := self._data.find(b"\n", self._searched)) >= 0:
-            if end - self._begin > REPLY_LINE:
+        while self._waiting:
+            line = self._waiting.pop()
+            if len(line) > REPLY_LINE:
                 raise _endless()
-            text = self._data[self._begin : end].removesuffix(b"\r")
-            self._begin = self._searched = end + 1
-            reply, more = _reply_line(text)
+            reply, more = _reply_line(line)
             if not more and not self._lines:
                 return reply
-            if whole := self._add(reply, len(text), more=more):
+            if whole := self._add(reply, len(line), more=more):
                 return whole
-        self._searched = len(self._data)
-        if self._searched - self._begin > REPLY_LINE:
+        if len(self._rest) > REPLY_LINE:
             raise _endless()
         return None
 
@@ -112,7 +113,7 @@ class ReplyBuffer:
     @property
     def looks_like_tls(self) -> bool:
         """A TLS record stands where a reply was expected."""
-        return bool(_TLS_RECORD.match(self._data, self._begin))
+        return bool(_TLS_RECORD.match(self._waiting[-1] if self._waiting else self._rest))
 
 
 def _endless() -> SMTPProtocolError:

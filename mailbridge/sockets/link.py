@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 from .. import commands
 from ..compiling import mypyc_attr
@@ -31,11 +31,19 @@ HOT = 5.0
 FAREWELL = 2.0
 
 
-class Pause(NamedTuple):
-    """What a connection waits for: until when on the monotonic clock, and whether writing is a part of it."""
+class Pause:
+    """What a connection waits for: until when on the monotonic clock, and whether writing is a part of it.
 
-    deadline: float
-    write: bool
+    Attributes:
+        deadline: The moment to give up.
+        left: Seconds from now until then.
+        write: It waits until it can write; reading always counts.
+    """
+
+    def __init__(self, deadline: float, now: float, *, write: bool) -> None:
+        self.deadline: Final = deadline
+        self.left: Final = deadline - now
+        self.write: Final = write
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -70,6 +78,7 @@ class Link:
         self._socket: socket.socket | None = None
         self._lookout: Lookout | None = None
         self._tls: TLSInfo | None = None
+        self._content_limit, self._reply_limit = server.timeouts.content, server.timeouts.reply
         self._last_reply = self._waiting_since = self._deadline = 0.0
         self._served = 0
         self.endpoint = self._endpoint()
@@ -152,9 +161,9 @@ class Link:
             if readable:
                 self._take()
             if not self._transmitted():
-                return Pause(self._soon(), write=True)
+                return Pause(self._soon(), time.monotonic(), write=True)
             if need is Need.DATA and not self._heard():
-                return Pause(self._reply_due(), write=False)
+                return self._reply_due()
         except OSError as error:
             self._fail(error)
         self._served = self.protocol.replies_read
@@ -215,18 +224,18 @@ class Link:
 
     def _soon(self) -> float:
         """The moment by which there must be progress."""
-        return min(self._deadline, time.monotonic() + self.server.timeouts.reply)
+        return min(self._deadline, time.monotonic() + self._reply_limit)
 
     def _farewell_due(self) -> float:
         """The moment by which the server must have said goodbye too."""
         return time.monotonic() + FAREWELL
 
-    def _reply_due(self) -> float:
+    def _reply_due(self) -> Pause:
         """The moment by which the next reply must be complete, however its octets drip (WIRE.md S13)."""
-        timeouts = self.server.timeouts
-        self._waiting_since = self._waiting_since or time.monotonic()
-        limit = timeouts.content if self.protocol.awaits_content_reply else timeouts.reply
-        return min(self._deadline, self._waiting_since + limit)
+        now = time.monotonic()
+        self._waiting_since = self._waiting_since or now
+        limit = self._content_limit if self.protocol.awaits_content_reply else self._reply_limit
+        return Pause(min(self._deadline, self._waiting_since + limit), now, write=False)
 
     def _transmitted(self) -> bool:
         """Write what is queued, as far as the kernel takes it; say whether it took all.
@@ -290,6 +299,6 @@ class Link:
         self.protocol.receive_data(data)
         if self.protocol.replies_read > replies:
             self._last_reply, self._waiting_since = time.monotonic(), 0.0
-            if isinstance(self._socket, ssl.SSLSocket):
+            if self._tls is not None and isinstance(self._socket, ssl.SSLSocket):
                 self._resumption.keep(self._socket)
         return True

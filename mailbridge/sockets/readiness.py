@@ -1,4 +1,7 @@
-"""Whether a socket is ready, now or within some seconds."""
+"""Whether a socket is ready, now or within some seconds.
+
+Never machine code: see the list in pyproject.toml.
+"""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Connection(Link):
             SMTPTimeoutError: It is over; the connection is closed.
         """
         try:
-            return wait(self._seen(), pause.deadline, read=True, write=pause.write)
+            return wait(self._seen(), pause.left, read=True, write=pause.write)
         except OSError as error:
             self._fail(error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 
 from ..facts import Phase
 from ..server import Server
@@ -51,4 +52,4 @@ def _complete(sock: ssl.SSLSocket, deadline: float) -> None:
             reading = True
         except ssl.SSLWantWriteError:
             reading = False
-        wait(lookout, deadline, read=reading, write=not reading)
+        wait(lookout, deadline - time.monotonic(), read=reading, write=not reading)

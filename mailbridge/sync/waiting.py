@@ -1,18 +1,16 @@
-"""Waiting for a socket until a deadline."""
+"""Waiting for a socket, and not for ever."""
 
 from __future__ import annotations
-
-import time
 
 from ..sockets.readiness import Lookout
 
 
-def wait(lookout: Lookout, deadline: float, *, read: bool = False, write: bool = False) -> bool:
+def wait(lookout: Lookout, seconds: float, *, read: bool = False, write: bool = False) -> bool:
     """Wait until a socket is ready.
 
     Args:
         lookout: What tells that it is.
-        deadline: The moment to give up, on the monotonic clock.
+        seconds: The longest wait.
         read: Wait until something can be read.
         write: Wait until something can be written.
 
@@ -20,12 +18,11 @@ def wait(lookout: Lookout, deadline: float, *, read: bool = False, write: bool =
         Whether something can be read.
 
     Raises:
-        TimeoutError: The deadline passed.
+        TimeoutError: It was too long.
     """
-    left = deadline - time.monotonic()
-    if left <= 0:
+    if seconds <= 0:
         raise TimeoutError
-    is_ready, readable = lookout.ready(left, read=read, write=write)
+    is_ready, readable = lookout.ready(seconds, read=read, write=write)
     if not is_ready:
         raise TimeoutError
     return readable

@@ -34,6 +34,7 @@ from mailbridge.commands import (
 )
 from mailbridge.errors import SMTPInputError
 from mailbridge.parameters import MailOptions, RcptOptions
+from mailbridge.replies import Reply
 from tests.core.given import ODD_TEXT, SECRET, assert_hides_the_secret, raised
 
 ANN = Address("ann", "x.org")
@@ -261,3 +262,10 @@ def test_what_must_end_a_pipelined_group() -> None:
 def test_a_verb_with_a_state_is_the_clients_own(verb: str) -> None:
     """A stray one would put the dialogue out of step, or a secret into the transcript (WIRE.md S16)."""
     raised(SMTPInputError, lambda: Generic(verb, "x"))
+
+
+def test_only_a_secret_is_hushed() -> None:
+    """A reply to any other command stays as it came."""
+    reply = Reply(250, ("PLAIN",))
+
+    assert Noop().hushed(reply) is reply

@@ -111,7 +111,7 @@ def test_what_waits_is_counted() -> None:
     buffer = ReplyBuffer()
     buffer.feed(b"250-a\r\n250-")
     assert buffer.next() is None
-    assert len(buffer) == len(b"250-a\n250-")
+    assert len(buffer) == len(b"250-a\r\n250-")
 
     buffer.feed(b"b\r\n250 c\r\nleft")
     assert buffer.next() == Reply(250, ("a", "b", "c"))
