@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from .errors import SMTPProtocolError
 from .replies import Reply
@@ -172,6 +172,10 @@ def cut(pieces: Iterable[Octets], every: int) -> Iterator[Octets]:
         left = left - len(piece) or every
 
 
+# As a number: for an octet of its own, Python asks first whether it is one, and throws an exception away.
+DOT: Final = ord(".")
+
+
 class DotStuffer:
     """Hides the dots that begin a line (RFC 5321 section 4.5.2), whatever the borders of the pieces."""
 
@@ -180,11 +184,11 @@ class DotStuffer:
 
     def feed(self, octets: Octets) -> bytes:
         """Give a piece of canonical content as it goes behind DATA."""
-        piece = bytes(octets)
+        piece = octets if isinstance(octets, bytes) else bytes(octets)
         if not piece:
             return piece
         # Base64 has no dots, which is seen at once; to split and to join takes half of what `replace` takes.
-        stuffed = b"\r\n..".join(piece.split(b"\r\n.")) if b"." in piece else piece
+        stuffed = b"\r\n..".join(piece.split(b"\r\n.")) if DOT in piece else piece
         # A line may begin where this piece does, or behind the LF that begins it.
         if self._tail == b"\r\n" and piece[:1] == b".":
             stuffed = b"." + stuffed

@@ -40,6 +40,8 @@ def _check_options(smtp: SMTPProtocol, mail: Prepared) -> None:
     asked = list(mail.options.extensions()) if mail.options else []
     for recipient in mail.recipients:
         asked += recipient.options.extensions() if recipient.options else ()
+    if not asked:
+        return
     for extension in dict.fromkeys(asked):
         if extension not in smtp.capabilities:
             raise SMTPNotSupportedError(f"the message asks for {extension}, which the server does not offer")
