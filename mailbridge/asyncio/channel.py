@@ -6,8 +6,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
 
 from ..conversations import Conversation, Delivery, Need, refusal, send
 from ..errors import SMTPException
@@ -21,6 +21,8 @@ _T = TypeVar("_T")
 
 class Channel(Keeper[Connection]):
     """A way to a server, for one task at a time. It connects when it must, in the loop that runs then."""
+
+    _deadline = 0.0
 
     @property
     def connected(self) -> bool:
@@ -63,8 +65,9 @@ class Channel(Keeper[Connection]):
         """
         begun, smtp = time.monotonic(), self.found(deadline)
         conversation = send(smtp, delivery, max_recipients=self.server.max_recipients, hot=bool(smtp) and self.recent)
+        self._deadline = deadline
         try:
-            error = await drive(conversation, lambda need: self._serve(need, deadline))
+            error = await drive(conversation, self)
         except BaseException as interruption:
             interruption.receipt = self.interrupted(delivery, interruption, begun)  # type: ignore[attr-defined]  # as our own errors have it
             raise
@@ -84,14 +87,28 @@ class Channel(Keeper[Connection]):
         self.connection.begin(deadline)
         return self.connection.protocol
 
-    async def _serve(self, need: Need, deadline: float) -> object:
-        """Serve a need of a conversation about a message, a fresh connection included."""
-        if need is Need.CONNECTION:
-            connection = await self.reconnect(deadline)
-            connection.begin(deadline)
-            return connection.protocol
+    # How the needs of a conversation about a message are served, a fresh connection included: see `Service`.
+
+    def waits_for(self, need: Need) -> Awaitable[bool] | None:
+        """What to await before a need is served."""
+        return None if need is Need.CONNECTION else self._carrying.waits_for(need)
+
+    def fail(self, error: OSError) -> NoReturn:
+        """What went wrong while it waited closes the connection."""
+        self._carrying.fail(error)
+
+    async def answer(self, need: Need) -> object:
+        """What a need asks for beyond octets."""
+        if need is not Need.CONNECTION:
+            return await self._carrying.answer(need)
+        connection = await self.reconnect(self._deadline)
+        connection.begin(self._deadline)
+        return connection.protocol
+
+    @property
+    def _carrying(self) -> Connection:
         assert self.connection is not None  # noqa: S101 - the conversation asked for it first
-        return await self.connection.serve(need)
+        return self.connection
 
     async def reconnect(self, deadline: float) -> Connection:
         """Make a connection in place of the present one, if there is one.

@@ -10,14 +10,14 @@ import ssl
 import time
 import warnings
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from ..auth import Secret
 from ..conversations import Conversation, Need, farewell, open_session
 from ..errors import SMTPException
 from ..facts import Phase
 from ..server import Security
-from ..sockets.link import Link, Pause
+from ..sockets.link import Link
 from ..tls import context_for
 from ..translation import as_secret, timeout, token_failure
 from .dialler import dial
@@ -27,13 +27,38 @@ from .waiting import Watch
 _T = TypeVar("_T")
 
 
-async def drive(conversation: Conversation[_T], serve: Callable[[Need], Awaitable[object]]) -> _T:
-    """Give a conversation what it needs until it ends; what goes wrong is thrown into it first."""
+# What takes no more than carrying octets. A tuple: Python computes the hash of a member anew each time.
+OCTETS = (Need.DATA, Need.ROOM, Need.SAID)
+
+
+class Service(Protocol):
+    """Serves the needs of a conversation."""
+
+    def waits_for(self, need: Need) -> Awaitable[bool] | None:
+        """Carry octets for a need as far as that goes without waiting; then what to await, if anything."""
+
+    def fail(self, error: OSError) -> NoReturn:
+        """What went wrong while it waited breaks the connection."""
+
+    async def answer(self, need: Need) -> object:
+        """What a need asks for beyond octets."""
+
+
+async def drive(conversation: Conversation[_T], service: Service) -> _T:
+    """Give a conversation what it needs until it ends; what goes wrong is thrown into it first.
+
+    All waiting for octets is done here: a coroutine for each need and each wait would cost more than they do.
+    """
     try:
         need = next(conversation)
         while True:
             try:
-                answer = await serve(need)
+                while waiting := service.waits_for(need):
+                    try:
+                        await waiting
+                    except OSError as error:
+                        service.fail(error)
+                answer = None if need in OCTETS else await service.answer(need)
             except SMTPException as error:
                 need = conversation.throw(error)
             else:
@@ -85,7 +110,7 @@ class Connection(Link):
         """
         self.begin(deadline)
         try:
-            return await drive(conversation, self.serve)
+            return await drive(conversation, self)
         except BaseException as error:
             # A conversation that was broken off leaves a dialogue that nobody can take up.
             if not (isinstance(error, SMTPException) and self.protocol.reusable):
@@ -93,26 +118,33 @@ class Connection(Link):
             self.explain(error)
             raise
 
-    async def serve(self, need: Need) -> Secret | None:
-        """Serve one need of a conversation, however long it takes within the deadlines.
+    def waits_for(self, need: Need) -> asyncio.Future[bool] | None:
+        """Carry octets for a need as far as that goes without waiting.
+
+        Args:
+            need: The same one again until there is nothing left to wait for.
+
+        Returns:
+            What to await before the need is served, or None. What it raises, if anything, is for `fail`.
 
         Raises:
             SMTPException: The connection broke, and is closed.
         """
-        while pause := self.advance(need):
-            await self.wait(pause)
-        return await self.answer(need)
-
-    async def wait(self, pause: Pause) -> bool:
-        """Wait as long as a pause allows, and read what comes; say whether something did.
-
-        Raises:
-            SMTPTimeoutError: It is over; the connection is closed.
-        """
+        pause = self.advance(need)
+        if pause is None:
+            return None
         try:
-            return await self._watching.wait(pause.deadline, take=self._take, write=pause.write)
+            return self._watching.wait(pause.deadline, take=self._take, write=pause.write)
         except OSError as error:
             self._fail(error)
+
+    def fail(self, error: OSError) -> NoReturn:
+        """What went wrong while it waited closes the connection.
+
+        Raises:
+            SMTPException: An error of ours, always.
+        """
+        self._fail(error)
 
     async def answer(self, need: Need) -> Secret | None:
         """What a need asks for beyond octets: a handshake, a token.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 from ..conversations import Flow, Need, stream
 from ..errors import SMTPException
@@ -40,7 +41,7 @@ class Lane:
     async def run(self) -> None:
         """Send until there is nothing left for it."""
         try:
-            await drive(stream(self._flow), self._serve)
+            await drive(stream(self._flow), self)
         except SMTPException as failed:
             self.error = failed
         self._tell()
@@ -51,18 +52,30 @@ class Lane:
         self._flow.lost(error)
         self._tell()
 
-    async def _serve(self, need: Need) -> object:
+    # How its needs are served: see `Service`.
+
+    def waits_for(self, need: Need) -> Awaitable[bool] | None:
+        """What to await before a need is served."""
         self._tell()
-        if need is Need.MESSAGE:
-            return self._supply.next_for(self)
-        if need is Need.CONNECTION:
-            deadline = time.monotonic() + self._timeouts.send
-            connection = await self.channel.reconnect(deadline)
-            connection.begin(deadline)
-            return connection.protocol
+        if need is Need.MESSAGE or need is Need.CONNECTION:
+            return None
         if self._flow.under_way:
             self.connection.extend(self._roll.begun(self._flow.under_way[0][0]) + self._timeouts.send)
-        return await self.connection.serve(need)
+        return self.connection.waits_for(need)
+
+    def fail(self, error: OSError) -> NoReturn:
+        """What went wrong while it waited closes the connection."""
+        self.connection.fail(error)
+
+    async def answer(self, need: Need) -> object:
+        """What a need asks for beyond octets: a message, a fresh connection."""
+        if need is Need.MESSAGE:
+            return self._supply.next_for(self)
+        assert need is Need.CONNECTION  # noqa: S101 - nothing else is asked for between two messages
+        deadline = time.monotonic() + self._timeouts.send
+        connection = await self.channel.reconnect(deadline)
+        connection.begin(deadline)
+        return connection.protocol
 
     @property
     def connection(self) -> Connection:

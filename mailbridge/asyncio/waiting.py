@@ -60,7 +60,7 @@ class Watch:
         self._descriptor = sock.fileno()
         self._waiter: asyncio.Future[bool] | None = None
         self._take: Callable[[], bool] | None = None
-        self._watching = False
+        self._watching = self._writing = False
         # uvloop watches until the socket has an error, and then calls once more and never again: a reset is told
         # together with the octets before it.
         self._may_stop = not isinstance(self._loop, asyncio.SelectorEventLoop)
@@ -72,8 +72,10 @@ class Watch:
         """The loop that it belongs to."""
         return self._loop
 
-    async def wait(self, deadline: float, *, take: Callable[[], bool] | None = None, write: bool = False) -> bool:
-        """Wait until something was read, or can be written.
+    def wait(
+        self, deadline: float, *, take: Callable[[], bool] | None = None, write: bool = False
+    ) -> asyncio.Future[bool]:
+        """Begin to wait until something was read, or can be written. One wait ends before the next begins.
 
         Args:
             deadline: The moment to give up, on the monotonic clock.
@@ -81,35 +83,35 @@ class Watch:
             write: Wait until something can be written.
 
         Returns:
-            Whether something was read.
+            To be awaited: whether something was read. It raises TimeoutError where the deadline passed, and what
+            `take` raised.
 
         Raises:
-            TimeoutError: The deadline passed.
-            Exception: What `take` raised.
+            TimeoutError: The deadline has passed already.
         """
         if deadline <= time.monotonic():
             raise TimeoutError
         self._deadline = deadline
         self._alarm.by(deadline)
         waiter: asyncio.Future[bool] = self._loop.create_future()
-        self._waiter = waiter
-        self._take = take
-        try:
-            if take and (self._may_stop or not self._watching):
-                self._watch()
-            if write:
-                self._register(self._loop.add_writer, self._writable)
-            return await waiter
-        finally:
-            self._waiter = self._take = None
-            if write:
-                self._loop.remove_writer(self._descriptor)
+        self._waiter, self._take, self._writing = waiter, take, write
+        if take and (self._may_stop or not self._watching):
+            self._watch()
+        if write:
+            self._register(self._loop.add_writer, self._writable)
+        return waiter
 
     def close(self) -> None:
         """Leave the loop, which must be done before the descriptor is closed."""
+        self._awaited()
         self._unwatch()
         self._loop.remove_writer(self._descriptor)
         self._alarm.close()
+
+    def _awaited(self) -> asyncio.Future[bool] | None:
+        """What is waited for, which ends now; None where nobody waits any more. Who waited is not held any longer."""
+        waiter, self._waiter, self._take = self._waiter, None, None
+        return waiter if waiter is not None and not waiter.done() else None
 
     def _watch(self) -> None:
         self._register(self._loop.add_reader, self._readable)
@@ -139,22 +141,26 @@ class Watch:
             return
         try:
             if self._take():
+                self._awaited()
                 waiter.set_result(True)
             elif self._may_stop:
                 # If it stops, it does so behind this call.
                 self._loop.call_soon(self._watch_on)
         except Exception as error:  # noqa: BLE001 - raised again by whoever waits
+            self._awaited()
             waiter.set_exception(error)
 
     def _writable(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(False)
+        # A socket that takes octets is reported anew in each round.
+        self._loop.remove_writer(self._descriptor)
+        if self._writing and (waiter := self._awaited()):
+            waiter.set_result(False)
 
     def _look(self) -> None:
         """Is the deadline over?"""
         if self._waiter is None or self._waiter.done():
             return
-        if time.monotonic() >= self._deadline:
-            self._waiter.set_exception(TimeoutError())
-        else:
+        if time.monotonic() < self._deadline:
             self._alarm.by(self._deadline)
+        elif waiter := self._awaited():
+            waiter.set_exception(TimeoutError())
