@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -19,6 +18,7 @@ from ..server import Server
 from ..sockets.insight import Insight
 from .channel import Channel
 from .sender import Sender
+from .turn import Turn
 
 
 class Client(Insight[Channel], Sender):
@@ -42,7 +42,7 @@ class Client(Insight[Channel], Sender):
             channel: What to send over; a pool lends one of its own.
         """
         super().__init__(server, log_receipts=log_receipts)
-        self._channel = channel or Channel(server)
+        self._channel, self._lent = channel or Channel(server), channel is not None
         self._turn = Turn()
 
     async def __aenter__(self) -> Self:
@@ -103,7 +103,10 @@ class Client(Insight[Channel], Sender):
         return time.monotonic() + self.server.timeouts.send
 
     def _write_down(self, receipt: Receipt | None) -> None:
-        # A log handler may send mail itself: where a pool lent the channel, its place counts no more meanwhile.
+        if not self._lent:
+            super()._write_down(receipt)
+            return
+        # A log handler may send mail itself: the channel's place in its pool counts no more meanwhile.
         with self._channel.aside():
             super()._write_down(receipt)
 
@@ -112,26 +115,14 @@ class Client(Insight[Channel], Sender):
             return await self._channel.converse(conversation, self._deadline())
 
     async def _deliver(self, delivery: Delivery, *, strict: bool) -> tuple[Receipt, SMTPException | None]:
+        # What `async with` does, without a coroutine for each end of it.
+        lock = self._turn.lock
+        if (place := lock.take()) is not None:
+            await lock.wait(place)
         try:
-            async with self._turn.lock:
-                return await self._channel.deliver(delivery, self._deadline(), strict=strict)
+            return await self._channel.deliver(delivery, self._deadline(), strict=strict)
         finally:
+            lock.release()
             if self._channel.notes:
                 with self._channel.aside():
                     self._say(self._channel)
-
-
-class Turn:
-    """Whose turn it is, in whichever loop runs: a lock belongs to the loop that it was waited for in."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = asyncio.Lock()
-
-    @property
-    def lock(self) -> asyncio.Lock:
-        """The lock of the loop that runs now."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop, self._lock = loop, asyncio.Lock()
-        return self._lock
