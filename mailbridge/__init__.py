@@ -34,13 +34,13 @@ from .errors import (
     SMTPUnreachableError,
 )
 from .facts import Endpoint, Phase, printable
+from .limits import Limits
 from .logs import AddressStyle, log_receipt
 from .logs import emit as log_event
 from .logs import spelled as spell_address
 from .logs import spelled_error as spell_error
 from .message import MailObject
 from .parameters import MailOptions, RcptOptions
-from .pooling import Limits
 from .receipts import Receipt, RecipientResult, State
 from .replies import EnhancedCode, Reply
 from .server import Security, Server

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from .limits import Limits
 
 T = TypeVar("T")
 
@@ -19,24 +20,6 @@ PAUSE = 0.5
 LONGEST_PAUSE = 8.0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a pool keeps to.
-
-    Attributes:
-        max_connections: Open at the same time.
-        max_messages: Over one connection.
-        max_idle: Seconds that a connection may be idle.
-        max_age: Seconds that a connection may live, less up to a tenth by chance.
-    """
-
-    max_connections: int = 2
-    max_messages: int = 50
-    max_idle: float = 30.0
-    max_age: float = 300.0
-
-
-@dataclass(slots=True, eq=False)
 class Lease(Generic[T]):
     """A place in the pool, lent to one user.
 
@@ -48,18 +31,18 @@ class Lease(Generic[T]):
         idle: Seconds for which that was idle before; None where nothing stood in it.
     """
 
-    thing: T | None
-    born: float
-    lifetime: float
-    since: float
-    idle: float | None = None
+    def __init__(self, thing: T | None, born: float, lifetime: float, since: float, idle: float | None = None) -> None:
+        self.thing = thing
+        self.born = born
+        self.lifetime = lifetime
+        self.since = since
+        self.idle = idle
 
     def too_old(self, now: float) -> bool:
         """What stands in it has lived long enough."""
         return now - self.born >= self.lifetime
 
 
-@dataclass(slots=True, eq=False)
 class Claim(Generic[T]):
     """A turn in the queue.
 
@@ -68,8 +51,9 @@ class Claim(Generic[T]):
         wake: Called when there is news: it is granted, or `Ledger.due` says something else.
     """
 
-    lease: Lease[T] | None = None
-    wake: Callable[[], None] | None = None
+    def __init__(self, lease: Lease[T] | None = None, wake: Callable[[], None] | None = None) -> None:
+        self.lease = lease
+        self.wake = wake
 
 
 class Ledger(Generic[T]):

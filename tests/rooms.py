@@ -22,7 +22,7 @@ FOLDERS = (*PACKAGES, "example_project", "tests")
 # A name stands for the module or for the whole package; the longest name that fits decides.
 _POOLS = ("processes", "lending", "lane", "batch", "pool", "pools", "__init__")
 FLOORS = (
-    ("compiling", "facts", "replies", "receipts", "pooling"),
+    ("compiling", "facts", "limits", "replies", "receipts", "pooling"),
     ("errors", "capabilities"),
     (
         "addresses",

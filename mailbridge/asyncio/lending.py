@@ -83,9 +83,7 @@ class Lender(Lending[Channel]):
             All came to their end in time.
         """
         deadline = time.monotonic() + timeout
-        with self._lock:
-            self._closed = True
-            self._settle()
+        self._desk.take_no_more()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._quiet.wait()
@@ -99,7 +97,7 @@ class Lender(Lending[Channel]):
         Args:
             timeout: Seconds to wait for the answers to QUIT, all together.
         """
-        await _close(self._lock_up(), time.monotonic() + timeout)
+        await _close(self._desk.lock_up(), time.monotonic() + timeout)
 
     # How it claims.
 
@@ -107,18 +105,21 @@ class Lender(Lending[Channel]):
         self, claim: Claim[Channel], begun: float, deadline: float, why: SMTPException | None = None
     ) -> Lease[Channel]:
         """Wait for a claim's turn."""
-        try:
-            await self._wait(claim, deadline, why)
-        except BaseException:
-            self._withdrawn(claim)
-            raise
-        lease = self._taken(claim, begun)
+        if claim.lease is None:
+            try:
+                await self._wait(claim, deadline, why)
+            except BaseException:
+                self._desk.withdraw(claim, time.monotonic())
+                raise
+            self._desk.waited(time.monotonic() - begun)
+        assert claim.lease is not None  # noqa: S101 - `_wait` said so
+        lease = self._furnished(claim.lease)
         if self._doubtful(lease):
             await self._probe(lease, deadline)
         return lease
 
-    def _begin(self) -> None:
-        super()._begin()
+    def _begin(self, *, keeping: bool = True, closed: bool = False) -> None:
+        super()._begin(keeping=keeping, closed=closed)
         self._waiting: dict[asyncio.Future[None], float] = {}
 
     @staticmethod

@@ -1,16 +1,15 @@
-"""What the pools of both drivers agree on: their options, what they count, when a server has had enough."""
+"""What the pools of both drivers agree on: their options, what they tell, when a server has had enough."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from ..errors import SMTPConnectError, SMTPInputError
+from ..limits import Limits
 from ..parameters import is_whole, require, shown
-from ..pooling import Lease, Ledger, Limits
 from ..timeouts import LONGEST
-from .keeper import Keeper
 
 # Postfix and Gmail say 4.7.0; Exim, Sendmail and Dovecot only say it in words.
 _TOO_MANY = re.compile(r"too many|concurrent|connection (rate )?limit", re.IGNORECASE)
@@ -54,14 +53,6 @@ class PoolSettings(Limits):
                 raise SMTPInputError(f"{name} is above 0 and up to {LONGEST} seconds, not {shown(value)}")
         require("log_receipts", "True or False", self.log_receipts, bool)
 
-    def worn(self, keeper: Keeper[Any], lease: Lease[Any], now: float) -> bool:
-        """What stands in a lease serves nobody any more: it died, or has done enough."""
-        connection = keeper.connection
-        if connection is None or not keeper.connected:
-            return True
-        lease.born = connection.born
-        return connection.protocol.full or lease.too_old(now)
-
 
 def turned_away(error: Exception | None) -> bool:
     """The greeting was a 421: the server has too many connections, as some say by 4.7.0 and some in words."""
@@ -97,43 +88,3 @@ class Stats:
     claiming: float = 0.0
     connecting: float = 0.0
     sending: float = 0.0
-
-
-class Tally:
-    """Counts for `Stats`. Whoever changes it holds the pool's lock.
-
-    Attributes:
-        claiming: See `Stats`.
-    """
-
-    def __init__(self) -> None:
-        self.claiming = 0.0
-        self._opened = self._reused = self._stale = self._carried = 0
-        self._connecting = self._sending = 0.0
-
-    def used(self, keeper: Keeper[Any], lease: Lease[Any], now: float) -> None:
-        """A lease ends: take over what its channel counted."""
-        self._opened += keeper.opened
-        self._carried += keeper.carried
-        self._connecting += keeper.connecting
-        self._sending += max(now - lease.since - keeper.connecting, 0.0)
-        if lease.idle is not None:
-            self._stale += bool(keeper.opened)
-            self._reused += not keeper.opened
-        keeper.opened = keeper.carried = 0
-        keeper.connecting = 0.0
-
-    def stats(self, ledger: Ledger[Any]) -> Stats:
-        """All of it, with what is so now."""
-        return Stats(
-            ledger.open,
-            ledger.idle,
-            ledger.waiting,
-            self._opened,
-            self._reused,
-            self._stale,
-            max(self._carried - self._opened, 0),
-            self.claiming,
-            self._connecting,
-            self._sending,
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ..conversations import Delivery, outcome
@@ -17,7 +16,6 @@ from .keeper import Keeper
 AHEAD = 64
 
 
-@dataclass(slots=True, eq=False)
 class Item:
     """One message of a batch.
 
@@ -27,9 +25,10 @@ class Item:
         begun: When it went to a connection, on the monotonic clock.
     """
 
-    delivery: Delivery | None = None
-    receipt: Receipt | None = None
-    begun: float = 0.0
+    def __init__(self) -> None:
+        self.delivery: Delivery | None = None
+        self.receipt: Receipt | None = None
+        self.begun = 0.0
 
 
 class Roll:

@@ -31,8 +31,17 @@ class Guest(Protocol):
 class Guests(threading.local):
     """Those of this thread: only the thread that waits can make them move, and no other one knows them."""
 
-    def __init__(self) -> None:
-        self.here = WeakSet[Guest]()
+    here: WeakSet[Guest] | None = None
+
+    def invite(self, guest: Guest) -> None:
+        """Ask one in; it is forgotten when nobody has it any more."""
+        if self.here is None:
+            self.here = WeakSet()
+        self.here.add(guest)
+
+    def present(self) -> list[Guest]:
+        """Those who are there."""
+        return list(self.here or ())
 
 
 class Lender(Lending[Channel]):
@@ -87,7 +96,7 @@ class Lender(Lending[Channel]):
 
     def invite(self, guest: Guest) -> None:
         """Ask somebody to make room where this thread waits; it is forgotten when nobody has it any more."""
-        self._guests.here.add(guest)
+        self._guests.invite(guest)
 
     def drain(self, timeout: float) -> bool:
         """Take no more messages, wait for those under way, and close.
@@ -99,9 +108,7 @@ class Lender(Lending[Channel]):
             All came to their end in time.
         """
         deadline = time.monotonic() + timeout
-        with self._lock:
-            self._closed = True
-            self._settle()
+        self._desk.take_no_more()
         done = self._quiet.wait(timeout)
         self.close(max(min(deadline - time.monotonic(), LAST_WORDS), 0.0) if done else 0.0)
         return done
@@ -112,7 +119,7 @@ class Lender(Lending[Channel]):
         Args:
             timeout: Seconds to wait for the answers to QUIT, all together.
         """
-        _close(self._lock_up(), time.monotonic() + timeout)
+        _close(self._desk.lock_up(), time.monotonic() + timeout)
 
     def after_fork(self) -> None:
         """In a forked child the connections are the parent's."""
@@ -120,7 +127,7 @@ class Lender(Lending[Channel]):
 
     def at_exit(self, deadline: float) -> None:
         """The process ends: close what is idle. Mail may still be sent, by those who come after this."""
-        _close(self._let_go(), deadline)
+        _close(self._desk.let_go(), deadline)
 
     # How it claims.
 
@@ -128,18 +135,21 @@ class Lender(Lending[Channel]):
         self, claim: Claim[Channel], begun: float, deadline: float, why: SMTPException | None = None
     ) -> Lease[Channel]:
         """Wait for a claim's turn."""
-        try:
-            self._wait(claim, deadline, why)
-        except BaseException:
-            self._withdrawn(claim)
-            raise
-        lease = self._taken(claim, begun)
+        if claim.lease is None:
+            try:
+                self._wait(claim, deadline, why)
+            except BaseException:
+                self._desk.withdraw(claim, time.monotonic())
+                raise
+            self._desk.waited(time.monotonic() - begun)
+        assert claim.lease is not None  # noqa: S101 - `_wait` said so
+        lease = self._furnished(claim.lease)
         if self._doubtful(lease):
             self._probe(lease, deadline)
         return lease
 
-    def _begin(self) -> None:
-        super()._begin()
+    def _begin(self, *, keeping: bool = True, closed: bool = False) -> None:
+        super()._begin(keeping=keeping, closed=closed)
         self._guests = Guests()
 
     @staticmethod
@@ -150,15 +160,13 @@ class Lender(Lending[Channel]):
         return Channel(self.server, self._acquaintance, max_messages=self.settings.max_messages)
 
     def _wait(self, claim: Claim[Channel], deadline: float, why: SMTPException | None) -> None:
-        if claim.lease is not None:
-            return
         # An event would be three locks and a queue of those who wait for it. This one is let go by whoever has news.
         woken = threading.Lock()
         woken.acquire()
         claim.wake = partial(_wake, woken)
-        for guest in list(self._guests.here):
+        for guest in self._guests.present():
             guest.make_room()
-        while (seconds := self._due(claim, deadline, why)) is not None:
+        while claim.lease is None and (seconds := self._due(claim, deadline, why)) is not None:
             woken.acquire(timeout=seconds)
 
     def _probe(self, lease: Lease[Channel], deadline: float) -> None:
@@ -174,7 +182,8 @@ class Lender(Lending[Channel]):
 
 
 def _wake(woken: threading.Lock) -> None:
-    with suppress(RuntimeError):  # there was news before, which nobody has heard yet
+    # One at a time wakes, for the pool's lock is held; where it is free, there was news that nobody has heard yet.
+    if woken.locked():
         woken.release()
 
 

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from mailbridge.pooling import BACK_OFF, JITTER, LONGEST_PAUSE, PAUSE, Claim, Lease, Ledger, Limits
+from mailbridge.limits import Limits
+from mailbridge.pooling import BACK_OFF, JITTER, LONGEST_PAUSE, PAUSE, Claim, Lease, Ledger
 
 ONE = Limits(max_connections=1)
 

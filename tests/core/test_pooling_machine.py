@@ -3,7 +3,8 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from mailbridge.pooling import BACK_OFF, LONGEST_PAUSE, Claim, Lease, Ledger, Limits
+from mailbridge.limits import Limits
+from mailbridge.pooling import BACK_OFF, LONGEST_PAUSE, Claim, Lease, Ledger
 
 MAX_IDLE, MAX_AGE = 10.0, 35.0
 Number = st.integers(min_value=0, max_value=99)

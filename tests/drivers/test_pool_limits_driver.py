@@ -24,7 +24,7 @@ def test_too_many_connections(server: ScriptedServer) -> None:
         stack.enter_context(pool.lease())
         with at_once(lambda: pool.send(MESSAGE)):
             until(lambda: pool.waiting)
-            assert pool._ledger.ceiling(time.monotonic()) == 1
+            assert pool._desk.ledger.ceiling(time.monotonic()) == 1
             stack.close()
         assert [m.connection for m in server.messages] == [1]
 

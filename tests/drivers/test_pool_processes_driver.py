@@ -83,7 +83,7 @@ def test_forked_while_the_lock_is_held(server: ScriptedServer) -> None:
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with pool._lock, pools._lock, processes._lock:
+        with pool._desk.lock, pools._lock, processes._lock:
             held.set()
             done.wait(PATIENCE)
 
