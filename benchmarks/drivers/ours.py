@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import mailbridge
@@ -99,5 +101,17 @@ class Threads(Many):
         self.waits.append(time.perf_counter() - begun)
 
     def run(self, mails: Sequence[Mail]) -> None:
-        with ThreadPoolExecutor(THREADS) as threads:
-            list(threads.map(self.send, mails))
+        # Threads and nothing else: an executor's futures cost half as much as a message.
+        due = SimpleQueue[Mail]()
+        for mail in mails:
+            due.put(mail)
+        threads = [Thread(target=self._work, args=(due,)) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _work(self, due: SimpleQueue[Mail]) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self.send(due.get_nowait())

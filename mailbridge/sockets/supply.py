@@ -77,7 +77,8 @@ class Supply(Generic[H]):
 
     def next_for(self, lane: H) -> Delivery | None:
         """The next message for a lane; none where somebody waits for its connection."""
-        if lane.leaving or self._lender.waiting > sum(each.leaving for each in self.lanes):
+        waiting = self._lender.waiting
+        if lane.leaving or (waiting and waiting > sum(each.leaving for each in self.lanes)):
             lane.leaving = True
             return None
         delivery = self.pull()

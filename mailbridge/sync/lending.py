@@ -64,12 +64,16 @@ class Lender(Lending[Channel]):
             SMTPPoolClosed: The pool is closed.
             SMTPInputError: A certificate of the configuration cannot be read.
         """
-        if not self._prepared and self.server.security is not Security.NONE:
-            # It costs 15 ms of CPU once, for which nobody else has to wait.
-            context_for(self.server)
-            self._prepared = True
+        if not self._prepared:
+            self._prepare()
         now = time.monotonic()
         return self._granted(self._asked(now), now, min(deadline, now + self.settings.claim_timeout))
+
+    def _prepare(self) -> None:
+        """Make the TLS context, which costs 15 ms of CPU once, for which nobody else has to wait."""
+        if self.server.security is not Security.NONE:
+            context_for(self.server)
+        self._prepared = True
 
     def try_again(self, lease: Lease[Channel], deadline: float, error: SMTPException) -> Lease[Channel]:
         """The server has too many connections: give this place up, wait for another one.
@@ -144,7 +148,7 @@ class Lender(Lending[Channel]):
             self._desk.waited(time.monotonic() - begun)
         assert claim.lease is not None  # noqa: S101 - `_wait` said so
         lease = self._furnished(claim.lease)
-        if self._doubtful(lease):
+        if self.settings.probe_after is not None and self._doubtful(lease):
             self._probe(lease, deadline)
         return lease
 
