@@ -12,7 +12,7 @@ from .needs import Conversation, Need
 def send(
     smtp: SMTPProtocol | None, delivery: Delivery, *, max_recipients: int, hot: bool = False
 ) -> Conversation[SMTPException | None]:
-    """Send a message; give the error that ended it, if it did not end by itself.
+    """Send a message; give the error that ended it, if it did not end by itself, which the delivery has too.
 
     Args:
         smtp: The connection that was there before, perhaps for long, or None where there is none.
@@ -25,6 +25,7 @@ def send(
         # The one silent retry: the connection had died while it was idle.
         delivery.reset()
         error = yield from _attempt(None, delivery, max_recipients, hot=False)
+    delivery.end(error)
     return error
 
 

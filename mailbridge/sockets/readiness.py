@@ -1,7 +1,4 @@
-"""Whether a socket is ready, now or within some seconds.
-
-Never machine code: see the list in pyproject.toml.
-"""
+"""Whether a socket is ready, now or within some seconds."""
 
 from __future__ import annotations
 
@@ -11,6 +8,8 @@ import selectors
 import socket
 from collections.abc import Sequence
 from typing import Final
+
+from .signals import hear
 
 # Windows has neither.
 _IN: Final[int] = getattr(select, "POLLIN", 1)
@@ -36,6 +35,7 @@ class Lookout:
         if asked != self._asked:
             self._poll.register(self.sock, asked)
             self._asked = asked
+        hear()
         # Rounded up: a wait that ends before its deadline would only begin again.
         events = self._poll.poll(math.ceil(seconds * 1000))
         return bool(events), bool(events) and events[0][1] != _OUT

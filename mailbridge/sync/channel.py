@@ -13,7 +13,7 @@ from ..errors import SMTPException
 from ..protocol import SMTPProtocol
 from ..receipts import Receipt
 from ..sockets.keeper import Keeper
-from .connection import Connection, drive
+from .connection import Connection, attend
 
 _T = TypeVar("_T")
 
@@ -55,11 +55,11 @@ class Channel(Keeper[Connection]):
         begun, smtp = time.monotonic(), self.found(deadline)
         conversation = send(smtp, delivery, max_recipients=self.server.max_recipients, hot=bool(smtp) and self.recent)
         try:
-            error = drive(conversation, lambda need: self._serve(need, deadline))
+            attend(conversation, lambda need: self._serve(need, deadline))
         except BaseException as interruption:
             interruption.receipt = self.interrupted(delivery, interruption, begun)  # type: ignore[attr-defined]  # as our own errors have it
             raise
-        receipt, failed = self.finished(delivery, error, begun)
+        receipt, failed = self.finished(delivery, delivery.ended, begun)
         if failed is None and strict and receipt.refused:
             failed = self.attach(refusal(delivery, receipt), receipt)
         return receipt, failed

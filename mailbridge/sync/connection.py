@@ -41,6 +41,21 @@ def drive(conversation: Conversation[_T], serve: Callable[[Need], object]) -> _T
         return value
 
 
+def attend(conversation: Conversation[object], serve: Callable[[Need], object]) -> None:
+    """The same where nobody asks what a conversation gives back: its end costs no exception, as every message ends."""
+    try:
+        need = next(conversation, None)
+        while need is not None:
+            try:
+                answer = serve(need)
+            except SMTPException as error:
+                need = conversation.throw(error)
+            else:
+                need = next(conversation, None) if answer is None else conversation.send(answer)
+    except StopIteration:
+        return
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Connection(Link):
     """A session with a server that is waited for in the caller's thread."""
