@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
-from ..conversations import Conversation, Delivery, Need, refusal, send
+from ..conversations import Conversation, Delivery, Need, refusal
 from ..errors import SMTPException
 from ..protocol import SMTPProtocol
 from ..receipts import Receipt
-from ..sockets.keeper import Keeper
 from .connection import Connection, drive
+from .keeping import Keeping
 
 _T = TypeVar("_T")
 
 
-class Channel(Keeper[Connection]):
+class Channel(Keeping[Connection]):
     """A way to a server, for one task at a time. It connects when it must, in the loop that runs then."""
-
-    _deadline = 0.0
-
-    @property
-    def connected(self) -> bool:
-        """A connection is open and could carry a message, as far as anybody knows without asking."""
-        if self._pid == os.getpid() and self.connection is not None and not self.connection.at_home:
-            self.connection.abandon()
-            self.connection = None
-        return super().connected
 
     async def connect(self, deadline: float) -> None:
         """Connect, protect and log in, unless that is done.
@@ -63,11 +52,9 @@ class Channel(Keeper[Connection]):
         Raises:
             BaseException: An interruption passes; its `receipt` says what became of the message.
         """
-        begun, smtp = time.monotonic(), self.found(deadline)
-        conversation = send(smtp, delivery, max_recipients=self.server.max_recipients, hot=bool(smtp) and self.recent)
-        self._deadline = deadline
+        begun = time.monotonic()
         try:
-            error = await drive(conversation, self)
+            error = await drive(self.begun(delivery, deadline), self)
         except BaseException as interruption:
             interruption.receipt = self.interrupted(delivery, interruption, begun)  # type: ignore[attr-defined]  # as our own errors have it
             raise
@@ -76,39 +63,13 @@ class Channel(Keeper[Connection]):
             failed = self.attach(refusal(delivery, receipt), receipt)
         return receipt, failed
 
-    def found(self, deadline: float) -> SMTPProtocol | None:
-        """The connection that is there and alive, about to be used; None where there is none."""
-        if self.connection is None or not self.connected:
-            return None
-        if not self.connection.alive:
-            self.note(logging.INFO, f"the connection to {self.connection.endpoint} had died while idle: replaced")
-            self.abort()
-            return None
-        self.connection.begin(deadline)
-        return self.connection.protocol
-
-    # How the needs of a conversation about a message are served, a fresh connection included: see `Service`.
-
-    def waits_for(self, need: Need) -> Awaitable[bool] | None:
-        """What to await before a need is served."""
-        return None if need is Need.CONNECTION else self._carrying.waits_for(need)
-
-    def fail(self, error: OSError) -> NoReturn:
-        """What went wrong while it waited closes the connection."""
-        self._carrying.fail(error)
-
     async def answer(self, need: Need) -> object:
-        """What a need asks for beyond octets."""
+        """What a need of a conversation about a message asks for beyond octets: see `Service`."""
         if need is not Need.CONNECTION:
             return await self._carrying.answer(need)
         connection = await self.reconnect(self._deadline)
         connection.begin(self._deadline)
         return connection.protocol
-
-    @property
-    def _carrying(self) -> Connection:
-        assert self.connection is not None  # noqa: S101 - the conversation asked for it first
-        return self.connection
 
     async def reconnect(self, deadline: float) -> Connection:
         """Make a connection in place of the present one, if there is one.
@@ -134,9 +95,3 @@ class Channel(Keeper[Connection]):
             await self.connection.close(deadline)
         self.abort()
         self.connection = None
-
-    def forget(self) -> None:
-        """In a forked child the connection is the parent's, and so is what its loop waits with."""
-        if self.connection is not None:
-            self.connection.forget()
-        super().forget()

@@ -17,12 +17,11 @@ from ..conversations import Conversation, Need, farewell, open_session
 from ..errors import SMTPException
 from ..facts import Phase
 from ..server import Security
-from ..sockets.link import Link
 from ..tls import context_for
 from ..translation import as_secret, timeout, token_failure
 from .dialler import dial
 from .handshake import shake_hands
-from .waiting import Watch
+from .line import Line
 
 _T = TypeVar("_T")
 
@@ -68,10 +67,8 @@ async def drive(conversation: Conversation[_T], service: Service) -> _T:
         return value
 
 
-class Connection(Link):
+class Connection(Line):
     """A session with a server that is waited for in an event loop, and belongs to it."""
-
-    _watch: Watch | None = None
 
     async def open(self, deadline: float) -> None:
         """Connect, protect, log in.
@@ -86,8 +83,7 @@ class Connection(Link):
             if self.server.security is not Security.NONE:
                 # A certificate that cannot be read is found before anybody is called. Reading costs 15 ms of CPU.
                 self._context = self.server.ssl_context or await asyncio.to_thread(context_for, self.server)
-            self._socket = await dial(self.server, min(deadline, time.monotonic() + self.server.timeouts.connect))
-            self._watch = Watch(self._socket)
+            self.carry_by(await dial(self.server, min(deadline, time.monotonic() + self.server.timeouts.connect)))
             self.begin(deadline)
             if self.server.security is Security.IMPLICIT:
                 await self._secure()
@@ -117,34 +113,6 @@ class Connection(Link):
                 self.abort()
             self.explain(error)
             raise
-
-    def waits_for(self, need: Need) -> asyncio.Future[bool] | None:
-        """Carry octets for a need as far as that goes without waiting.
-
-        Args:
-            need: The same one again until there is nothing left to wait for.
-
-        Returns:
-            What to await before the need is served, or None. What it raises, if anything, is for `fail`.
-
-        Raises:
-            SMTPException: The connection broke, and is closed.
-        """
-        pause = self.advance(need)
-        if pause is None:
-            return None
-        try:
-            return self._watching.wait(pause.deadline, take=self._take, write=pause.write)
-        except OSError as error:
-            self._fail(error)
-
-    def fail(self, error: OSError) -> NoReturn:
-        """What went wrong while it waited closes the connection.
-
-        Raises:
-            SMTPException: An error of ours, always.
-        """
-        self._fail(error)
 
     async def answer(self, need: Need) -> Secret | None:
         """What a need asks for beyond octets: a handshake, a token.
@@ -184,12 +152,6 @@ class Connection(Link):
             )
         )
 
-    @property
-    def _watching(self) -> Watch:
-        if self._watch is None:
-            raise self.protocol.ending()
-        return self._watch
-
     async def close(self, deadline: float = math.inf) -> None:
         """Say goodbye, where that makes sense, and close.
 
@@ -203,35 +165,6 @@ class Connection(Link):
             # SERVERS.md T2: send our close_notify, never wait for the server's.
             with contextlib.suppress(OSError, ValueError):
                 self._socket.unwrap()
-        self.abort()
-
-    def abort(self) -> None:
-        """Close without a word."""
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
-        super().abort()
-
-    @property
-    def at_home(self) -> bool:
-        """It belongs to the loop that runs now, or to one that may run again where none does."""
-        loop = self._watch.loop if self._watch else None
-        try:
-            return loop is None or loop is asyncio.get_running_loop()
-        except RuntimeError:
-            return loop is not None and not loop.is_closed()
-
-    def forget(self) -> None:
-        """In a forked child: close the descriptor, and say nothing to the loop, which waits by what is the parent's."""
-        self._watch = None
-        self.abort()
-
-    def abandon(self) -> None:
-        """Close without a word from outside its loop, which may still run, or be closed."""
-        if self._watch is not None:
-            with contextlib.suppress(RuntimeError):
-                self._watch.loop.call_soon_threadsafe(self.abort)
-                return
         self.abort()
 
     def __del__(self) -> None:
