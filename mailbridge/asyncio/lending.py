@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -13,7 +13,8 @@ from ..conversations import ask
 from ..errors import SMTPException
 from ..pooling import Claim, Lease
 from ..server import Security
-from ..sockets.lending import Lending, channel_of
+from ..sockets.desk import channel_of
+from ..sockets.lending import Lending
 from ..tls import context_for
 from .channel import Channel
 from .waiting import Alarm
@@ -48,7 +49,12 @@ class Lender(Lending[Channel]):
             await asyncio.to_thread(context_for, self.server)
             self._prepared = True
         now = time.monotonic()
-        return await self._granted(self._asked(now), now, min(deadline, now + self.settings.claim_timeout))
+        lease = self._desk.ask(now)
+        if not isinstance(lease, Lease):
+            lease = await self._granted(lease, now, min(deadline, now + self.settings.claim_timeout))
+        if self._doubtful(lease):
+            await self._probe(lease, deadline)
+        return lease
 
     async def try_again(self, lease: Lease[Channel], deadline: float, error: SMTPException) -> Lease[Channel]:
         """The server has too many connections: give this place up, wait for another one.
@@ -63,7 +69,7 @@ class Lender(Lending[Channel]):
             SMTPPoolClosed: The pool is closed.
         """
         now, channel = time.monotonic(), channel_of(lease)
-        claim, notes = self._asked_again(lease, now), channel.take_notes()
+        claim, notes = self._desk.ask_again(lease, now), channel.take_notes()
         try:
             lease = await self._granted(claim, now, deadline, error)
         except SMTPException:
@@ -71,6 +77,8 @@ class Lender(Lending[Channel]):
             raise
         # They are said when no lease is held.
         channel_of(lease).notes[:0] = notes
+        if self._doubtful(lease):
+            await self._probe(lease, deadline)
         return lease
 
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - it waits for others, and closes in the end
@@ -102,21 +110,17 @@ class Lender(Lending[Channel]):
     # How it claims.
 
     async def _granted(
-        self, claim: Claim[Channel], begun: float, deadline: float, why: SMTPException | None = None
+        self, claim: Claim[Channel] | None, begun: float, deadline: float, why: SMTPException | None = None
     ) -> Lease[Channel]:
         """Wait for a claim's turn."""
-        if claim.lease is None:
-            try:
-                await self._wait(claim, deadline, why)
-            except BaseException:
-                self._desk.withdraw(claim, time.monotonic())
-                raise
-            self._desk.waited(time.monotonic() - begun)
-        assert claim.lease is not None  # noqa: S101 - `_wait` said so
-        lease = self._furnished(claim.lease)
-        if self._doubtful(lease):
-            await self._probe(lease, deadline)
-        return lease
+        if claim is None:
+            raise self._shut()
+        try:
+            await self._wait(claim, deadline, why)
+        except BaseException:
+            self._desk.withdraw(claim, time.monotonic())
+            raise
+        return self._desk.served(claim, time.monotonic() - begun)
 
     def _begin(self, *, keeping: bool = True, closed: bool = False) -> None:
         super()._begin(keeping=keeping, closed=closed)
@@ -126,8 +130,8 @@ class Lender(Lending[Channel]):
     def _bell() -> asyncio.Event:
         return asyncio.Event()
 
-    def _channel(self) -> Channel:
-        return Channel(self.server, self._acquaintance, max_messages=self.settings.max_messages)
+    def _maker(self) -> Callable[[], Channel]:
+        return partial(Channel, self.server, self._acquaintance, max_messages=self.settings.max_messages)
 
     async def _wait(self, claim: Claim[Channel], deadline: float, why: SMTPException | None) -> None:
         while claim.lease is None and (seconds := self._due(claim, deadline, why)) is not None:

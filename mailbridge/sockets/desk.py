@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterable
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from ..limits import Limits
 from ..pooling import Claim, Lease, Ledger
@@ -34,11 +34,20 @@ class Desk(Generic[K]):
         closed: It takes no more claims.
     """
 
-    def __init__(self, limits: Limits, quiet: Bell, *, keeping: bool = True, closed: bool = False) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        make: Callable[[], K],
+        quiet: Bell,
+        *,
+        keeping: bool = True,
+        closed: bool = False,
+    ) -> None:
         """Begin with nothing open.
 
         Args:
             limits: What to keep to.
+            make: Makes a channel that is not connected yet.
             quiet: Rung when nothing is under way at a desk that is closed.
             keeping: See above.
             closed: See above.
@@ -47,22 +56,24 @@ class Desk(Generic[K]):
         self.lock = threading.RLock()
         self.ledger: Ledger[K] = Ledger(limits, random.random)
         self.keeping, self.closed = keeping, closed
-        self._quiet, self._tally = quiet, Tally()
+        self._make, self._quiet, self._tally = make, quiet, Tally()
 
     # For users.
 
-    def ask(self, now: float) -> Claim[K] | None:
-        """Take a place in the queue; none where the desk is closed."""
+    def ask(self, now: float) -> Lease[K] | Claim[K] | None:
+        """A channel, or a place in the queue; nothing where the desk is closed."""
         with self.lock:
             if self.closed:
                 return None
             claim = self.ledger.claim(now)
+            # Later another thread may grant it.
+            lease = claim.lease
             expired = self.ledger.expired(now)
         _leave(expired)
-        return claim
+        return claim if lease is None else self._furnished(lease)
 
     def ask_if_free(self, now: float) -> Lease[K] | None:
-        """A place, if there is one for which nobody has to wait."""
+        """A channel, if there is one for which nobody has to wait."""
         with self.lock:
             if self.closed:
                 return None
@@ -71,10 +82,11 @@ class Desk(Generic[K]):
                 self.ledger.cancel(claim, now)
             expired = self.ledger.expired(now)
         _leave(expired)
-        return claim.lease
+        return None if claim.lease is None else self._furnished(claim.lease)
 
-    def ask_again(self, lease: Lease[K], channel: K, now: float) -> Claim[K]:
+    def ask_again(self, lease: Lease[K], now: float) -> Claim[K]:
         """Give up what the server turned away, and stay at the head of the queue: it was this one's turn already."""
+        channel = channel_of(lease)
         channel.leave()
         with self.lock:
             self._tally.used(channel, lease, now)
@@ -98,10 +110,12 @@ class Desk(Generic[K]):
         """Whoever waits here waits in vain."""
         return self.closed and not self.keeping
 
-    def waited(self, seconds: float) -> None:
-        """A claim had to wait for so long."""
+    def served(self, claim: Claim[K], seconds: float) -> Lease[K]:
+        """The channel of a claim whose turn came after so long."""
         with self.lock:
             self._tally.claiming += seconds
+        assert claim.lease is not None  # noqa: S101 - its turn came
+        return self._furnished(claim.lease)
 
     def withdraw(self, claim: Claim[K], now: float) -> None:
         """Wait no longer."""
@@ -119,9 +133,10 @@ class Desk(Generic[K]):
         with self.lock:
             self.ledger.resume(lease)
 
-    def give_back(self, lease: Lease[K], channel: K) -> None:
-        """End a lease. What is not fit for another message is closed here."""
-        now = time.monotonic()
+    def give_back(self, lease: Lease[K]) -> list[tuple[int, str]]:
+        """End a lease, and give what there is to say of it. What is not fit for another message is closed here."""
+        now, channel = time.monotonic(), channel_of(lease)
+        notes = channel.take_notes()
         usable = self.keeping and not _worn(channel, lease, now)
         if not usable:
             # Before somebody else opens one in its place: the server counts too.
@@ -135,6 +150,7 @@ class Desk(Generic[K]):
                 expired += self.ledger.dismiss()
             self._settle()
         _leave(expired)
+        return notes
 
     # For the owner.
 
@@ -163,9 +179,40 @@ class Desk(Generic[K]):
             self.closed = True
             self._settle()
 
+    def _furnished(self, lease: Lease[K]) -> Lease[K]:
+        """A lease with a channel, which does not count while its user's token provider runs."""
+        channel = lease.thing
+        if channel is None:
+            channel = lease.thing = self._make()
+        channel.aside = Aside(self, lease)
+        return lease
+
     def _settle(self) -> None:
         if self.closed and not self.ledger.out and not self.ledger.waiting:
             self._quiet.set()
+
+
+class Aside:
+    """Goes round what the user of a lease does besides, and what may need a place of its own."""
+
+    def __init__(self, desk: Desk[Any], lease: Lease[Any]) -> None:
+        self._desk, self._lease = desk, lease
+
+    def __call__(self) -> Self:
+        """Begin; the place counts again behind the block."""
+        return self
+
+    def __enter__(self) -> None:
+        self._desk.suspend(self._lease)
+
+    def __exit__(self, *error: object) -> None:
+        self._desk.resume(self._lease)
+
+
+def channel_of(lease: Lease[K]) -> K:
+    """What a lease of a desk always holds, until it ends."""
+    assert lease.thing is not None  # noqa: S101 - see `_furnished`
+    return lease.thing
 
 
 def _worn(keeper: Keeper[Any], lease: Lease[Any], now: float) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from ..errors import SMTPException, SMTPPoolClosed, SMTPPoolError, SMTPPoolTimeout
@@ -41,29 +39,25 @@ class Lending(Clerk, Generic[K]):
         """Nothing is open, and the lock is free."""
         self._acquaintance = Acquaintance()
         self._quiet = self._bell()
-        self._desk: Desk[K] = Desk(self.settings, self._quiet, keeping=keeping, closed=closed)
+        self._desk: Desk[K] = Desk(self.settings, self._maker(), self._quiet, keeping=keeping, closed=closed)
 
     @abstractmethod
     def _bell(self) -> Bell:
         """Make an event."""
 
     @abstractmethod
-    def _channel(self) -> K:
-        """Make a channel that is not connected yet."""
+    def _maker(self) -> Callable[[], K]:
+        """What makes a channel that is not connected yet. It holds no pool: that ends with its last user."""
 
     # Leases, for whoever sends over them.
 
     def claim_if_free(self) -> Lease[K] | None:
         """A channel, if there is one for which nobody has to wait."""
-        lease = self._desk.ask_if_free(time.monotonic())
-        return self._furnished(lease) if lease else None
+        return self._desk.ask_if_free(time.monotonic())
 
     def give_back(self, lease: Lease[K]) -> None:
         """End a lease. What is not fit for another message is closed here."""
-        channel = channel_of(lease)
-        notes = channel.take_notes()
-        self._desk.give_back(lease, channel)
-        if notes:
+        if notes := self._desk.give_back(lease):
             self._say_all(notes)
 
     # How it ends.
@@ -97,17 +91,6 @@ class Lending(Clerk, Generic[K]):
 
     # What drivers are made of.
 
-    def _asked(self, now: float) -> Claim[K]:
-        """Take a place in the queue."""
-        claim = self._desk.ask(now)
-        if claim is None:
-            raise self._shut()
-        return claim
-
-    def _asked_again(self, lease: Lease[K], now: float) -> Claim[K]:
-        """Give up what the server turned away, and stay at the head of the queue: it was this one's turn already."""
-        return self._desk.ask_again(lease, channel_of(lease), now)
-
     def _due(self, claim: Claim[K], deadline: float, why: SMTPException | None) -> float | None:
         """Seconds until a claim has to be looked at again; None where its turn has come.
 
@@ -126,25 +109,10 @@ class Lending(Clerk, Generic[K]):
         # Never below 0, whatever the sums of floats do: a lock takes -1 for ever.
         return max(min(due, deadline) - now, 0.0)
 
-    def _furnished(self, lease: Lease[K]) -> Lease[K]:
-        """A lease with a channel, which does not count while its user's token provider runs."""
-        channel = lease.thing = lease.thing or self._channel()
-        channel.aside = partial(self._aside, lease)
-        return lease
-
     def _doubtful(self, lease: Lease[K]) -> bool:
         """It was idle for so long that it is asked whether it lives."""
         after = self.settings.probe_after
         return after is not None and lease.idle is not None and lease.idle >= after
-
-    @contextmanager
-    def _aside(self, lease: Lease[K]) -> Iterator[None]:
-        """Its user does something that may need a place of its own."""
-        self._desk.suspend(lease)
-        try:
-            yield
-        finally:
-            self._desk.resume(lease)
 
     def _shut(self) -> SMTPPoolClosed:
         return self._explained(SMTPPoolClosed("the pool is closed", phase=Phase.CONNECT))
@@ -164,9 +132,3 @@ class Lending(Clerk, Generic[K]):
                 advice="Allow more (max_connections), or wait longer (claim_timeout)",
             )
         )
-
-
-def channel_of(lease: Lease[K]) -> K:
-    """What a lease of this module always holds, until it ends."""
-    assert lease.thing is not None  # noqa: S101 - see `_furnished`
-    return lease.thing

@@ -8,7 +8,7 @@ from ..conversations import Flow, Need, stream
 from ..errors import SMTPException
 from ..pooling import Lease
 from ..server import Server
-from ..sockets.lending import channel_of
+from ..sockets.desk import channel_of
 from ..sockets.link import Pause
 from ..sockets.supply import Supply
 from .channel import Channel

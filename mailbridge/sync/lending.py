@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
@@ -15,7 +15,8 @@ from ..conversations import ask
 from ..errors import SMTPException
 from ..pooling import Claim, Lease
 from ..server import Security
-from ..sockets.lending import Lending, channel_of
+from ..sockets.desk import channel_of
+from ..sockets.lending import Lending
 from ..tls import context_for
 from .channel import Channel
 from .processes import LAST_WORDS
@@ -67,7 +68,12 @@ class Lender(Lending[Channel]):
         if not self._prepared:
             self._prepare()
         now = time.monotonic()
-        return self._granted(self._asked(now), now, min(deadline, now + self.settings.claim_timeout))
+        lease = self._desk.ask(now)
+        if not isinstance(lease, Lease):
+            lease = self._granted(lease, now, min(deadline, now + self.settings.claim_timeout))
+        if self._doubtful(lease):
+            self._probe(lease, deadline)
+        return lease
 
     def _prepare(self) -> None:
         """Make the TLS context, which costs 15 ms of CPU once, for which nobody else has to wait."""
@@ -88,7 +94,7 @@ class Lender(Lending[Channel]):
             SMTPPoolClosed: The pool is closed.
         """
         now, channel = time.monotonic(), channel_of(lease)
-        claim, notes = self._asked_again(lease, now), channel.take_notes()
+        claim, notes = self._desk.ask_again(lease, now), channel.take_notes()
         try:
             lease = self._granted(claim, now, deadline, error)
         except SMTPException:
@@ -96,6 +102,8 @@ class Lender(Lending[Channel]):
             raise
         # They are said when no lease is held.
         channel_of(lease).notes[:0] = notes
+        if self._doubtful(lease):
+            self._probe(lease, deadline)
         return lease
 
     def invite(self, guest: Guest) -> None:
@@ -136,21 +144,17 @@ class Lender(Lending[Channel]):
     # How it claims.
 
     def _granted(
-        self, claim: Claim[Channel], begun: float, deadline: float, why: SMTPException | None = None
+        self, claim: Claim[Channel] | None, begun: float, deadline: float, why: SMTPException | None = None
     ) -> Lease[Channel]:
         """Wait for a claim's turn."""
-        if claim.lease is None:
-            try:
-                self._wait(claim, deadline, why)
-            except BaseException:
-                self._desk.withdraw(claim, time.monotonic())
-                raise
-            self._desk.waited(time.monotonic() - begun)
-        assert claim.lease is not None  # noqa: S101 - `_wait` said so
-        lease = self._furnished(claim.lease)
-        if self.settings.probe_after is not None and self._doubtful(lease):
-            self._probe(lease, deadline)
-        return lease
+        if claim is None:
+            raise self._shut()
+        try:
+            self._wait(claim, deadline, why)
+        except BaseException:
+            self._desk.withdraw(claim, time.monotonic())
+            raise
+        return self._desk.served(claim, time.monotonic() - begun)
 
     def _begin(self, *, keeping: bool = True, closed: bool = False) -> None:
         super()._begin(keeping=keeping, closed=closed)
@@ -160,8 +164,8 @@ class Lender(Lending[Channel]):
     def _bell() -> threading.Event:
         return threading.Event()
 
-    def _channel(self) -> Channel:
-        return Channel(self.server, self._acquaintance, max_messages=self.settings.max_messages)
+    def _maker(self) -> Callable[[], Channel]:
+        return partial(Channel, self.server, self._acquaintance, max_messages=self.settings.max_messages)
 
     def _wait(self, claim: Claim[Channel], deadline: float, why: SMTPException | None) -> None:
         # An event would be three locks and a queue of those who wait for it. This one is let go by whoever has news.

@@ -14,7 +14,7 @@ from ..message import MailObject, MessageSource, OnPartial
 from ..pooling import Lease
 from ..receipts import Receipt
 from ..server import Server
-from ..sockets.lending import channel_of
+from ..sockets.desk import channel_of
 from ..sockets.pooled import PoolOptions, PoolSettings, turned_away
 from ..sockets.telling import Progress, wants_abort
 from .batch import Batch

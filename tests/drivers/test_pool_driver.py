@@ -6,6 +6,7 @@ import logging
 import pickle
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,7 @@ from mailbridge import (
     SMTPSenderRefused,
     State,
 )
-from mailbridge.sockets.lending import channel_of
+from mailbridge.sockets.desk import channel_of
 from mailbridge.sync import lending
 from mailbridge.testing import ScriptedServer
 from tests.drivers.helpers import BOTH, MESSAGE, PATIENCE, Line, peer, plain, server_of
@@ -78,6 +79,16 @@ def test_what_the_stats_say(server: ScriptedServer) -> None:
     assert (stats.opened, stats.reused, stats.stale, stats.handshakes_saved) == (3, 1, 1, 1)
     assert min(stats.connecting, stats.sending) > 0
     assert stats.claiming == 0, "nobody had to wait"
+
+
+def test_a_pool_ends_with_its_last_user(server: ScriptedServer) -> None:
+    """Nothing that it made holds it: what hangs on its end does not wait for a garbage collector."""
+    pool = pool_of(server)
+    pool.send(MESSAGE)
+    pool.close()
+    ended = weakref.ref(pool)
+    del pool
+    assert ended() is None
 
 
 def test_who_waited_is_counted(server: ScriptedServer) -> None:

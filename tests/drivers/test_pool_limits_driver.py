@@ -8,7 +8,7 @@ import time
 import pytest
 
 from mailbridge import Pool, SMTPConnectError, SMTPException, SMTPPoolTimeout
-from mailbridge.sockets.lending import channel_of
+from mailbridge.sockets.desk import channel_of
 from mailbridge.testing import ScriptedServer, Then
 from tests.drivers.helpers import BOTH, MESSAGE, PATIENCE, server_of
 from tests.drivers.pools import at_once, letter, pool_of, until
