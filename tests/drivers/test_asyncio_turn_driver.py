@@ -44,7 +44,7 @@ async def test_nobody_waits_for_who_was_cancelled() -> None:
     await settled()
     second.cancel()
     turn.lock.release()
-    await third
+    await asyncio.wait_for(third, 5)
 
     assert first.cancelled()
     assert order == [2]
@@ -60,7 +60,7 @@ async def test_cancelled_as_its_turn_came() -> None:
     await settled()
     turn.lock.release()
     first.cancel()
-    await second
+    await asyncio.wait_for(second, 5)
 
     assert first.cancelled()
     assert order == [1]
