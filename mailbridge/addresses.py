@@ -56,6 +56,8 @@ class Address:
         local: The local part without its quotes.
         domain: The domain in A-labels, an address literal, or empty ("postmaster").
         path: The path for a command, with its brackets (RFC 5321 section 4.1.2).
+        key: What makes two mailboxes the same: the local part to the letter, the domain in any case.
+        needs_utf8: RFC 6531: a local part beyond ASCII travels only where SMTPUTF8 is offered.
 
     Raises:
         SMTPInputError: A part that SMTP cannot carry.
@@ -64,6 +66,8 @@ class Address:
     local: str
     domain: str = ""
     path: bytes = field(init=False, repr=False, compare=False)
+    key: tuple[str, str] = field(init=False, repr=False, compare=False)
+    needs_utf8: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.local or not self.local.isprintable():
@@ -71,22 +75,14 @@ class Address:
         if a_labels(self.domain) != self.domain:
             raise _wrong(self.domain, "its domain is not in A-labels")
         object.__setattr__(self, "path", f"<{self}>".encode())
+        object.__setattr__(self, "key", (self.local, self.domain.casefold()))
+        object.__setattr__(self, "needs_utf8", not self.local.isascii())
         # RFC 5321 section 4.5.3.1: the lengths that every server takes.
         path, domain = len(self.path), len(self.domain)
         if path - len("<>") - domain - bool(domain) > LOCAL_PART:
             raise _wrong(str(self), f"its local part has more than {LOCAL_PART} octets")
         if domain > DOMAIN or path > PATH:
             raise _wrong(str(self), f"it has more than {PATH - 2} octets")
-
-    @property
-    def needs_utf8(self) -> bool:
-        """RFC 6531: a local part beyond ASCII travels only where SMTPUTF8 is offered."""
-        return not self.local.isascii()
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What makes two mailboxes the same: the local part to the letter, the domain in any case."""
-        return self.local, self.domain.casefold()
 
     def __str__(self) -> str:
         local = self.local

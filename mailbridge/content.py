@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, Self, cast
+from typing import cast
 
 from .errors import SMTPInputError
 from .facts import Phase
-from .wire import CHUNK, Measure, Octets, canonical, read_pieces
+from .wire import Measure, Octets, canonical, cut, is_canonical
 
 # No header that a person wrote comes near this.
 HEADER = 1024 * 1024
@@ -34,59 +31,69 @@ _KNOWN = re.compile(
 )
 
 Pieces = Callable[[], Iterable[Octets]]
+# A short body itself, or what begins a fresh run over a long one, the empty line in front of it.
+Body = bytes | Pieces
+# Header, body, and whether the body is known to have CR and LF only as CRLF.
+Divided = tuple[bytes, Body, bool]
 
 
-@dataclass(frozen=True, slots=True)
 class Content:
     """A header and a body, ready to be sent as often as needed.
 
     Attributes:
         header: The header in canonical form, without the empty line.
-        body: Begins a fresh run over the body, the empty line in front of it.
         canonical: The body has CR and LF only as CRLF already.
         size: Octets on the wire, without dot-stuffing (RFC 1870 section 6.1).
         eight_bit: The body holds octets above 127.
+        undecodable_header: The header holds octets above 127 that are no UTF-8: nothing carries them as they are.
+        utf8_header: RFC 6532: the header holds raw UTF-8, which only SMTPUTF8 carries.
     """
 
-    header: bytes
-    body: Pieces
-    canonical: bool
-    size: int
-    eight_bit: bool
+    def __init__(self, header: bytes, body: Body, canonical: bool, size: int, eight_bit: bool) -> None:
+        self.header = header
+        self._body = body
+        self.canonical = canonical
+        self.size = size
+        self.eight_bit = eight_bit
+        self.undecodable_header = not header.isascii() and not _is_utf8(header)
+        self.utf8_header = not header.isascii() and not self.undecodable_header
 
     @classmethod
-    def of(cls, header: bytes, body: Pieces, *, known_canonical: bool = False) -> Self:
+    def of(cls, header: bytes, body: Body, known_canonical: bool = False) -> Content:
         """Measure a body once, so that MAIL can say its size and whether it needs 8BITMIME."""
+        if isinstance(body, bytes):
+            if not known_canonical and not is_canonical(body):
+                body = b"".join(canonical((body,)))
+            return Content(header, body, True, len(header) + len(body), not body.isascii())
         found = Measure(body(), known_canonical=known_canonical)
         size = len(header) + (found.size if found.canonical else Measure(canonical(body())).size)
-        return cls(header, body, found.canonical, size, found.eight_bit)
+        return Content(header, body, found.canonical, size, found.eight_bit)
 
-    @property
-    def utf8_header(self) -> bool:
-        """RFC 6532: the header holds raw UTF-8, which only SMTPUTF8 carries."""
-        return not self.header.isascii() and not self.undecodable_header
-
-    @property
-    def undecodable_header(self) -> bool:
-        """The header holds octets above 127 that are no UTF-8: nothing carries them as they are."""
-        if self.header.isascii():
-            return False
-        try:
-            self.header.decode()
-        except UnicodeDecodeError:
-            return True
-        return False
+    def under(self, header: bytes) -> Content:
+        """The same body under another header."""
+        size = self.size - len(self.header) + len(header)
+        return Content(header, self._body, self.canonical, size, self.eight_bit)
 
     def canonical_body(self) -> Iterable[Octets]:
         """A fresh run over the body as it goes onto the wire."""
-        return self.body() if self.canonical else canonical(self.body())
+        if isinstance(self._body, bytes):
+            return (self._body,)
+        return self._body() if self.canonical else canonical(self._body())
 
-    def pieces(self) -> Iterator[Octets]:
+    def pieces(self) -> Iterable[Octets]:
         """The octets in order, none of the pieces empty.
 
         Raises:
             SMTPInputError: They are not as many as they were: somebody writes to the file.
         """
+        # A short message is copied once more: then one thing is sent, and not two.
+        return (memoryview(self.header + self._body),) if isinstance(self._body, bytes) else self._counted()
+
+    def cut(self, every: int) -> Iterable[Octets]:
+        """The same; no piece reaches over the end of each so many octets."""
+        return self.pieces() if self.size <= every and isinstance(self._body, bytes) else cut(self.pieces(), every)
+
+    def _counted(self) -> Iterator[Octets]:
         left = self.size
         for piece in chain((self.header,), self.canonical_body()):
             left -= len(piece)
@@ -98,16 +105,44 @@ class Content:
             raise SMTPInputError("the content changed while it was sent", phase=Phase.CONTENT)
 
 
-def of_octets(data: bytes | bytearray | memoryview) -> tuple[bytes, Pieces]:
-    """Divide octets into header and body; the body is read from where the caller holds it."""
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def of_octets(data: bytes | bytearray | memoryview, canonical: bool = False) -> Divided:
+    """Divide octets into header and body; a long body is read from where the caller holds it."""
+    if isinstance(data, bytes) and len(data) <= USUAL:
+        return _short(data, canonical) or _short_divided(begun_well(data), canonical)
     view = memoryview(data).cast("B")
     # A megabyte is copied only where the first kilobytes are not the whole header.
-    header, start = _canonical_head(bytes(view[:USUAL])) or divided(_begun_well(bytes(view[:HEADER])))
-    return header, lambda: (view[start:],)
+    header, start = _canonical_head(bytes(view[:USUAL])) or divided(begun_well(bytes(view[:HEADER])))
+    return header, lambda: (view[start:],), canonical
 
 
-def of_pieces(pieces: list[bytes]) -> tuple[bytes, Pieces]:
-    """Divide pieces that are ours into header and body, without another copy of the body."""
+def _short(data: bytes, canonical: bool) -> Divided | None:
+    """Divide a short message, where its line ends are seen at a glance."""
+    # Of the header nobody's word is taken: its fields are looked for between line ends.
+    if canonical and (found := _canonical_head(data)):
+        return found[0], data[found[1] :], True
+    end = data.find(b"\r\n\r\n") + len(b"\r\n")
+    if not canonical and _FIRST_FIELD.match(data, 0, end) and is_canonical(data):
+        return data[:end], data[end:], True
+    return None
+
+
+def _short_divided(data: bytes, canonical: bool) -> Divided:
+    header, start = divided(data)
+    return header, data[start:], canonical
+
+
+def of_pieces(pieces: list[bytes]) -> Divided:
+    """Divide pieces that are ours into header and body, without another copy of a long body."""
+    if len(pieces) == 1 and len(pieces[0]) <= USUAL:
+        return _short(pieces[0], False) or _short_divided(pieces[0], False)
     while len(pieces) > 1 and _FIRST_FIELD.match(pieces[0]) and not _HEADER_END.search(pieces[0]):
         pieces[:2] = [pieces[0] + pieces[1]]
     header, start = divided(pieces[0] if pieces else b"")
@@ -116,37 +151,10 @@ def of_pieces(pieces: list[bytes]) -> tuple[bytes, Pieces]:
         yield pieces[0][start:] if pieces else b""
         yield from pieces[1:]
 
-    return header, body
+    return header, body, False
 
 
-def of_file(file: BinaryIO) -> tuple[bytes, Pieces]:
-    """Divide what a binary file holds from here on. One that cannot be rewound is copied to disk first."""
-    if not isinstance(file.read(0), bytes):
-        raise SMTPInputError("a file with a message must be opened in binary mode")
-    copied = not file.seekable()
-    if copied:
-        file = _spooled(file)
-    begin = file.tell()
-    header, start = divided(_begun_well(file.read(HEADER)))
-
-    def body() -> Iterator[bytes]:
-        file.seek(begin + start)
-        yield from read_pieces(file)
-
-    if copied:
-        weakref.finalize(body, file.close)
-    return header, body
-
-
-def _spooled(file: BinaryIO) -> BinaryIO:
-    copy = SpooledTemporaryFile(max_size=CHUNK)  # noqa: SIM115 - it must outlive this function
-    for piece in read_pieces(file):
-        copy.write(piece)
-    copy.seek(0)
-    return cast("BinaryIO", copy)
-
-
-def _begun_well(head: bytes) -> bytes:
+def begun_well(head: bytes) -> bytes:
     """Refuse octets whose header does not begin with the first of them (WIRE.md S22). Text without a header is fine."""
     if mistake := "" if _FIRST_FIELD.match(head) else _mistake(head):
         raise SMTPInputError(f"{mistake}: the first octets of a message are its first header field")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate, make_msgid
-from typing import cast
 
 from .addresses import Address, addr_specs, parse_list
 from .errors import SMTPInputError
@@ -21,7 +20,7 @@ _INJECTION = re.compile(r"\n(?![ \t]+[^ \t\r\n])|\r(?!\n)|\0")
 # begins a field.
 _BCC = re.compile(rb"\n(?:resent-)?bcc[ \t]*:")
 _DATE = re.compile(rb"\ndate[ \t]*:")
-_MESSAGE_ID = re.compile(rb"\nmessage-id[ \t]*:")
+_MESSAGE_ID = re.compile(rb"\nmessage-id[ \t]*:([^\r]*(?:\r\n[ \t][^\r]*)*)")
 ADDRESS_FIELDS = {
     f"{prefix}{name}" for prefix in ("", "resent-") for name in ("from", "sender", "to", "cc", "bcc", "reply-to")
 }
@@ -31,8 +30,12 @@ Field = tuple[str, str]
 
 def fields_of(header: bytes) -> list[Field]:
     """The fields of a canonical header, unfolded."""
-    found = _FIELD.finditer(header)
-    return [(f["name"].decode(), f["value"].replace(b"\r\n", b"").decode("utf-8", "surrogateescape")) for f in found]
+    return [(found["name"].decode(), _text(found["value"])) for found in _FIELD.finditer(header)]
+
+
+def _text(value: bytes) -> str:
+    """The value of a field, unfolded."""
+    return value.replace(b"\r\n", b"").decode("utf-8", "surrogateescape")
 
 
 def rewritten(header: bytes, rewrite: Callable[[str, str], bytes]) -> bytes:
@@ -65,11 +68,11 @@ def completed(header: bytes, sender: Address | None) -> tuple[bytes, str]:
     """
     # Three fields of twenty matter here: the others are not even taken apart.
     lowered = b"\n" + header.lower()
-    # Content without a header has no empty line in front of its body yet.
-    completed = _without_bcc(header) if b"bcc" in lowered else header or b"\r\n"
+    # Content without a header has no empty line in front of its body yet. To find takes half as long as `in`.
+    completed = header or b"\r\n" if lowered.find(b"bcc") < 0 else _without_bcc(header)
     found = _MESSAGE_ID.search(lowered)
-    message_id = _value_at(header, found.start()) if found else ""
-    if not _DATE.search(lowered):
+    message_id = _text(header[found.start(1) - 1 : found.end(1) - 1]).strip() if found else ""
+    if lowered.find(b"\ndate:") < 0 and not _DATE.search(lowered):
         completed = f"Date: {formatdate(localtime=True)}\r\n".encode() + completed
     if not message_id:
         # make_msgid would ask the resolver for this machine's name.
@@ -85,11 +88,6 @@ def _without_bcc(header: bytes) -> bytes:
         return b"" if _BCC.match(b"\n" + found[0].lower()) else found[0]
 
     return _FIELD.sub(unless_bcc, header)
-
-
-def _value_at(header: bytes, position: int) -> str:
-    found = cast("re.Match[bytes]", _FIELD.match(header, position))  # each line of a canonical header is one
-    return fields_of(found[0])[0][1].strip()
 
 
 def _author_domain(header: bytes) -> str:

@@ -112,6 +112,11 @@ def spelled_error(error: Exception, style: AddressStyle) -> str:
     return f"{type(error).__name__} at {phase}" if phase else type(error).__name__
 
 
+def is_logged(receipt: Receipt, to: logging.Logger = logger) -> bool:
+    """Whether anybody sees the record of a message: where nobody does, none is made."""
+    return to.isEnabledFor(level_of(receipt))
+
+
 def log_receipt(
     receipt: Receipt,
     *,

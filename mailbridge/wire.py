@@ -120,6 +120,14 @@ def _endless() -> SMTPProtocolError:
     return SMTPProtocolError(f"a reply line of more than {REPLY_LINE} octets")
 
 
+def is_canonical(octets: bytes) -> bool:
+    """Whether CR and LF occur only as CRLF (RFC 5321 section 2.3.8)."""
+    # A newline decoder sees a megabyte in 0.3 ms, three counts take 1.2 ms.
+    seen = io.IncrementalNewlineDecoder(None, translate=False)
+    seen.decode(str(octets, "latin-1"), final=True)
+    return seen.newlines is None or seen.newlines == "\r\n"
+
+
 class Measure:
     """What one run over octets tells about them.
 
@@ -131,7 +139,6 @@ class Measure:
 
     def __init__(self, pieces: Iterable[Octets], *, known_canonical: bool = False) -> None:
         self.size, self.eight_bit = 0, False
-        # A newline decoder sees a megabyte in 0.3 ms, three counts take 1.2 ms.
         seen = io.IncrementalNewlineDecoder(None, translate=False)
         for piece in pieces:
             self.size += len(piece)

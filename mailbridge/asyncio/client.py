@@ -102,13 +102,13 @@ class Client(Insight[Channel], Sender):
     def _deadline(self) -> float:
         return time.monotonic() + self.server.timeouts.send
 
-    def _write_down(self, receipt: Receipt | None) -> None:
+    def _record(self, receipt: Receipt) -> None:
         if not self._lent:
-            super()._write_down(receipt)
+            super()._record(receipt)
             return
         # A log handler may send mail itself: the channel's place in its pool counts no more meanwhile.
         with self._channel.aside():
-            super()._write_down(receipt)
+            super()._record(receipt)
 
     async def _ask(self, conversation: Callable[[SMTPProtocol], Conversation[Reply]]) -> Reply:
         async with self._turn.lock:

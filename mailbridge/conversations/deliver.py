@@ -5,10 +5,10 @@ from __future__ import annotations
 from .. import commands
 from ..errors import SMTPDataError, SMTPInputError, SMTPProtocolError
 from ..facts import Phase
-from ..message import Prepared, Recipient
+from ..preparing import Prepared, Recipient
 from ..protocol import SMTPProtocol
 from ..replies import Reply
-from ..wire import CHUNK, cut
+from ..wire import CHUNK
 from .delivery import Delivery, Transaction
 from .fitting import fitted, mail_command, unfit_recipients
 from .needs import Conversation, Need, answered, say, turn
@@ -149,7 +149,7 @@ def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_fl
     if reply.refused:
         return
     if transaction.accepted:
-        for piece in cut(mail.content.pieces(), CHUNK):
+        for piece in mail.content.cut(CHUNK):
             smtp.send_content(piece)
             if smtp.pending >= CHUNK:
                 yield Need.ROOM
@@ -166,7 +166,7 @@ def _data(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_fl
 def _chunks(smtp: SMTPProtocol, mail: Prepared, transaction: Transaction, *, in_flight: bool) -> Conversation[None]:
     """The content in BDAT chunks, each with its reply."""
     left, room = mail.content.size, 0
-    for piece in cut(mail.content.pieces(), LONGEST_BDAT):
+    for piece in mail.content.cut(LONGEST_BDAT):
         if not room:
             room = min(left, LONGEST_BDAT)
             command = commands.Bdat(room, last=room == left)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import SMTPConnectionReset, SMTPException, SMTPGivenUp, SMTPServerDisconnected
 from ..exchanges import Exchange
 from ..facts import Endpoint, Phase
-from ..message import Prepared, Recipient
+from ..preparing import Prepared, Recipient
 from ..protocol import SMTPProtocol
 from ..receipts import Receipt, RecipientResult, State
 from ..replies import Reply

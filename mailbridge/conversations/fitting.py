@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..commands import Mail
 from ..errors import SMTPException, SMTPInputError, SMTPNotSupportedError
 from ..facts import Phase
-from ..message import Prepared, Recipient, downgraded
+from ..preparing import Prepared, Recipient, downgraded
 from ..protocol import SMTPProtocol
 
 

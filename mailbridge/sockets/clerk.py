@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import SMTPInputError
-from ..logs import emit, log_receipt
+from ..logs import emit, is_logged, log_receipt
 from ..receipts import Receipt
 from ..server import Server
 from .keeper import Keeper
@@ -28,8 +28,12 @@ class Clerk(ABC):  # noqa: B024 - what it leaves open is a verb that one driver 
         self.log_receipts = log_receipts
 
     def _write_down(self, receipt: Receipt | None) -> None:
-        if receipt is not None and self.log_receipts:
-            log_receipt(receipt)
+        if receipt is not None and self.log_receipts and is_logged(receipt):
+            self._record(receipt)
+
+    def _record(self, receipt: Receipt) -> None:
+        """Write the record, which somebody will see."""
+        log_receipt(receipt)
 
     @staticmethod
     def _say(keeper: Keeper[Any]) -> None:

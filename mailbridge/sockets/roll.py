@@ -8,7 +8,8 @@ from typing import Any
 
 from ..conversations import Delivery, outcome
 from ..errors import SMTPException
-from ..message import MailObject, MessageSource, prepare
+from ..message import MailObject, MessageSource
+from ..preparing import prepare
 from ..receipts import Receipt, RecipientResult, State
 from .keeper import Keeper
 

@@ -97,10 +97,10 @@ class Client(Insight[Channel], Sender):
     def _deadline(self) -> float:
         return time.monotonic() + self.server.timeouts.send
 
-    def _write_down(self, receipt: Receipt | None) -> None:
+    def _record(self, receipt: Receipt) -> None:
         # A log handler may send mail itself: where a pool lent the channel, its place counts no more meanwhile.
         with self._channel.aside():
-            super()._write_down(receipt)
+            super()._record(receipt)
 
     def _ask(self, conversation: Callable[[SMTPProtocol], Conversation[Reply]]) -> Reply:
         return self._channel.converse(conversation, self._deadline())

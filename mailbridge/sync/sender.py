@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from ..conversations import Delivery
 from ..errors import SMTPException
-from ..message import MailObject, MessageSource, OnPartial, check_partial, mail_object, prepare
+from ..message import MailObject, MessageSource, OnPartial, check_partial
 from ..parameters import MailOptions, RcptOptions
+from ..preparing import prepare_given
 from ..receipts import Receipt
 from ..sockets.clerk import Clerk
 
@@ -52,8 +53,8 @@ class Sender(Clerk):
             SMTPException: Nobody accepted it, or somebody's fate is open: see `error.receipt`.
         """
         check_partial(on_partial)
-        mail = mail_object(message, sender, recipients, canonical, options, recipient_options)
-        delivery = Delivery(prepare(mail), abort=on_partial == "abort")
+        mail = prepare_given(message, sender, recipients, canonical, options, recipient_options)
+        delivery = Delivery(mail, abort=on_partial == "abort")
         try:
             receipt, error = self._deliver(delivery, strict=on_partial == "raise")
         except BaseException as interruption:

@@ -14,7 +14,8 @@ from mailbridge.conversations import Conversation, Delivery, Need, outcome, send
 from mailbridge.conversations.deliver import LONGEST_BDAT
 from mailbridge.conversations.session import greet, hello
 from mailbridge.errors import SMTPConnectionReset, SMTPException, SMTPTimeoutError
-from mailbridge.message import MailObject, Prepared, prepare
+from mailbridge.message import MailObject
+from mailbridge.preparing import Prepared, prepare
 from mailbridge.protocol import SMTPProtocol
 from mailbridge.receipts import Receipt
 from mailbridge.sync.connection import drive

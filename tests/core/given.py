@@ -12,7 +12,8 @@ import pytest
 from hypothesis import strategies as st
 
 from mailbridge.errors import SMTPInputError
-from mailbridge.message import MailObject, Prepared, prepare
+from mailbridge.message import MailObject
+from mailbridge.preparing import Prepared, prepare
 
 # Every character there is, the lone surrogates of a damaged decoding too.
 ANY_TEXT = st.text(st.characters(exclude_categories=()))

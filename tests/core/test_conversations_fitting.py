@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from mailbridge.errors import SMTPInputError, SMTPNotSupportedError
-from mailbridge.message import MailObject, Prepared, prepare
+from mailbridge.message import MailObject
 from mailbridge.parameters import MailOptions, RcptOptions
+from mailbridge.preparing import Prepared, prepare
 from tests.core.dialogue import CONTENT, DATA, DOT, GO, HEADER, OK, letter, rcpt, ready, sent
 
 EIGHT_BIT = HEADER + "\r\nGrüße\r\n".encode()

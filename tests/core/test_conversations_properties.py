@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailbridge.conversations import Delivery, Flow, Need, outcome, send, stream
 from mailbridge.errors import SMTPException, SMTPTimeoutError
-from mailbridge.message import Prepared
+from mailbridge.preparing import Prepared
 from mailbridge.protocol import SMTPProtocol
 from mailbridge.receipts import Receipt
 from mailbridge.server import Security, Server

@@ -9,7 +9,7 @@ import pytest
 from mailbridge.conversations import Delivery, Flow, Need, outcome, stream
 from mailbridge.conversations.streaming import WINDOW, WINDOW_OCTETS
 from mailbridge.errors import SMTPException, SMTPUnreachableError
-from mailbridge.message import Prepared
+from mailbridge.preparing import Prepared
 from mailbridge.protocol import SMTPProtocol
 from mailbridge.sync.connection import drive
 from mailbridge.wire import CHUNK

@@ -46,8 +46,11 @@ def logged(caplog: pytest.LogCaptureFixture, one: Receipt, **options: object) ->
     ],
 )
 def test_the_level_follows_the_outcome(states: dict[str, State], level: int, caplog: pytest.LogCaptureFixture) -> None:
-    """All accepted, some refused, and the rest: DESIGN.md's table."""
+    """All accepted, some refused, and the rest: DESIGN.md's table. Who sees that level sees the record."""
     assert logged(caplog, receipt(**states)).levelno == level
+    for seen, least in ((True, level), (False, level + 1)):
+        with caplog.at_level(least, "mailbridge"):
+            assert logs.is_logged(receipt(**states)) is seen
 
 
 def test_a_record_tells_the_whole_story(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from mailbridge.content import Content, of_octets
 from mailbridge.errors import SMTPInputError
-from mailbridge.message import MailObject, prepare
+from mailbridge.message import MailObject
+from mailbridge.preparing import prepare
 from mailbridge.serialising import check, downgraded
 from tests.core.given import complaint, mail, octets, raised
 

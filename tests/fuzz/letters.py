@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from mailbridge.message import MailObject, Prepared, prepare
+from mailbridge.message import MailObject
 from mailbridge.parameters import MailOptions, RcptOptions
+from mailbridge.preparing import Prepared, prepare
 from mailbridge.wire import CHUNK
 
 ONE, THREE = ("b@y.example",), ("b@y.example", '"c d"@[192.0.2.1]', "d@z")

@@ -1,15 +1,18 @@
 """S8, S9, S22, S23: what stands in a message is in this message, all of it, and nothing that it names is fetched."""
 
 import re
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from mailbridge import content as contents
+from mailbridge import wire
 from mailbridge.testing import ScriptedServer
 from tests.security.faces import Face
 from tests.security.letters import ANN, BOB, Letter
 from tests.security.seen import untouched
+
+deliver = import_module("mailbridge.conversations.deliver")  # the package calls its function so
 
 ENDS = ["\n.\n", "\n.\r\n", "\r.\r", "\r.\r\n", "\r\n.\n", "\r\n.\r\n", "\r\n.\r", "\n.\r", "\r\n.\0\r\n", "\n..\n"]
 EVIL = "MAIL FROM:<e@evil.example>\r\nRCPT TO:<v@example.org>\r\nDATA\r\nevil"
@@ -45,7 +48,8 @@ def test_s08_octets(
     server = serve(extensions=extensions, lax_newlines=lax)
     face.to(server)
     for size in (1, 2, 3, 5, 1000):
-        monkeypatch.setattr(contents, "CHUNK", size)
+        monkeypatch.setattr(wire, "CHUNK", size)
+        monkeypatch.setattr(deliver, "CHUNK", size)
         for end in ENDS:
             is_one_message(face, server, end, as_octets=True)
 
