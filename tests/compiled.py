@@ -16,6 +16,8 @@ import pytest
 from tests.rooms import Module
 
 ROOT = Path(__file__).parent.parent
+# A signal is heard where Python's interpreter enters a function: this one is there for that.
+INTERPRETED = "mailbridge/sockets/signals.py"
 
 
 def listed(root: Path = ROOT) -> list[str]:
@@ -29,7 +31,9 @@ def lost_on_mypyc(modules: Sequence[Module]) -> list[str]:
     """What a module of the list means in Python and not as machine code; and a module that is not there."""
     root = modules[0].root
     by_name = {module.path.relative_to(root).as_posix(): module for module in modules}
-    complaints = []
+    complaints = (
+        [f"pyproject.toml: {INTERPRETED} as machine code hears no signal"] if INTERPRETED in listed(root) else []
+    )
     for name in listed(root):
         if module := by_name.get(name):
             complaints += [f"{module.at(line)} {why}" for line, why in _lost(module)]

@@ -169,6 +169,14 @@ def test_what_mypyc_would_lose_is_seen(text: str, plant: Plant) -> None:
     assert complaint.startswith("mailbridge/wire.py:")
 
 
+def test_what_hears_signals_is_not_compiled(plant: Plant) -> None:
+    """As machine code it would be entered by nobody, and Ctrl-C would wait for the server."""
+    plant("pyproject.toml", COMPILED.replace("mailbridge/wire.py", compiled.INTERPRETED))
+
+    [complaint] = compiled.lost_on_mypyc(plant(compiled.INTERPRETED, ""))
+    assert complaint.endswith("hears no signal")
+
+
 def test_a_listed_module_that_is_gone_is_seen(plant: Plant) -> None:
     """The list names a file that nobody has."""
     plant("pyproject.toml", COMPILED)
