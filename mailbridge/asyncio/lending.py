@@ -116,7 +116,12 @@ class Lender(Lending[Channel]):
         if claim is None:
             raise self._shut()
         try:
-            await self._wait(claim, deadline, why)
+            while claim.lease is None and (seconds := self._due(claim, deadline, why)) is not None:
+                woken = self._news_of(claim, time.monotonic() + seconds)
+                try:
+                    await woken
+                finally:
+                    self._heard(woken)
         except BaseException:
             self._desk.withdraw(claim, time.monotonic())
             raise
@@ -133,24 +138,21 @@ class Lender(Lending[Channel]):
     def _maker(self) -> Callable[[], Channel]:
         return partial(Channel, self.server, self._acquaintance, max_messages=self.settings.max_messages)
 
-    async def _wait(self, claim: Claim[Channel], deadline: float, why: SMTPException | None) -> None:
-        while claim.lease is None and (seconds := self._due(claim, deadline, why)) is not None:
-            await self._woken(claim, time.monotonic() + seconds)
-
-    async def _woken(self, claim: Claim[Channel], due: float) -> None:
-        """Wait until there is news of a claim, or its moment has come."""
+    def _news_of(self, claim: Claim[Channel], due: float) -> asyncio.Future[None]:
+        """What to await until there is news of a claim, or its moment has come; behind it comes `_heard`."""
         woken = asyncio.get_running_loop().create_future()
         claim.wake = partial(_wake, woken)
         if not self._waiting:
             self._alarm = Alarm(self._look)
         self._waiting[woken] = due
         self._alarm.by(due)
-        try:
-            await woken
-        finally:
-            self._waiting.pop(woken, None)  # after a fork it is another one
-            if not self._waiting:
-                self._alarm.close()
+        return woken
+
+    def _heard(self, woken: asyncio.Future[None]) -> None:
+        """Nobody waits for it any more."""
+        self._waiting.pop(woken, None)  # after a fork it is another one
+        if not self._waiting:
+            self._alarm.close()
 
     def _look(self) -> None:
         """Wake those whose moment has come."""

@@ -166,9 +166,9 @@ class Pool(Sender):
     def _here(self) -> Lender:
         """The lender of the loop that runs now. Those whose loop has ended go."""
         loop = asyncio.get_running_loop()
+        if (found := self._lenders.get(loop)) is not None:
+            return found
         with self._lock:
-            if (found := self._lenders.get(loop)) is not None:
-                return found
             over = [self._lenders.pop(one) for one in list(self._lenders) if one.is_closed()]
             lender = self._lenders[loop] = Lender(self.server, self.settings)
             if not self._keeping:
@@ -183,7 +183,11 @@ class Pool(Sender):
         try:
             lease = await lender.claim(deadline)
             while True:
-                receipt, error = await self._use(lender, lease, delivery, deadline, strict=strict)
+                try:
+                    receipt, error = await channel_of(lease).deliver(delivery, deadline, strict=strict)
+                except BaseException:
+                    lender.give_back(lease)
+                    raise
                 if error is None or delivery.transactions or not turned_away(error):
                     lender.give_back(lease)
                     return receipt, error
@@ -197,15 +201,6 @@ class Pool(Sender):
             if not hasattr(interruption, "receipt"):
                 broken = SMTPServerDisconnected(f"interrupted by {type(interruption).__name__}")
                 interruption.receipt = delivery.receipt(broken)  # type: ignore[attr-defined]  # as our own errors have it
-            raise
-
-    async def _use(
-        self, lender: Lender, lease: Lease[Channel], delivery: Delivery, deadline: float, *, strict: bool
-    ) -> tuple[Receipt, SMTPException | None]:
-        try:
-            return await channel_of(lease).deliver(delivery, deadline, strict=strict)
-        except BaseException:
-            lender.give_back(lease)
             raise
 
     async def _connected(self, lender: Lender, deadline: float) -> Lease[Channel]:
