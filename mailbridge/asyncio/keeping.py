@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from typing import NoReturn, TypeVar
 
 from ..compiling import mypyc_attr
 from ..conversations import Conversation, Delivery, Need, send
 from ..errors import SMTPException
-from ..protocol import SMTPProtocol
 from ..sockets.keeper import Keeper
 from .line import Line
 
@@ -36,17 +34,6 @@ class Keeping(Keeper[L]):
         self._deadline = deadline
         smtp = self.found(deadline)
         return send(smtp, delivery, max_recipients=self.server.max_recipients, hot=smtp is not None and self.recent)
-
-    def found(self, deadline: float) -> SMTPProtocol | None:
-        """The connection that is there and alive, about to be used; None where there is none."""
-        if self.connection is None or not self.connected:
-            return None
-        if not self.connection.alive:
-            self.note(logging.INFO, f"the connection to {self.connection.endpoint} had died while idle: replaced")
-            self.abort()
-            return None
-        self.connection.begin(deadline)
-        return self.connection.protocol
 
     # How the needs of a conversation are served, as far as that takes no coroutine: see `Service`.
 

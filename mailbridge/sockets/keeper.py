@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Generic, TypeVar
 from ..compiling import mypyc_attr
 from ..conversations import Delivery, outcome
 from ..errors import SMTPException, SMTPServerDisconnected
+from ..protocol import SMTPProtocol
 from ..receipts import Receipt
 from ..server import Server
 from .link import Link
@@ -84,6 +86,17 @@ class Keeper(Generic[C]):
     def hot(self) -> bool:
         """The same, and a look at the connection shows that it is alive."""
         return self.recent and self.connection is not None and self.connection.hot
+
+    def found(self, deadline: float) -> SMTPProtocol | None:
+        """The connection that is there and alive, about to be used; None where there is none."""
+        if self.connection is None or not self.connected:
+            return None
+        if not self.connection.alive:
+            self.note(logging.INFO, f"the connection to {self.connection.endpoint} had died while idle: replaced")
+            self.abort()
+            return None
+        self.connection.begin(deadline)
+        return self.connection.protocol
 
     def finished(
         self, delivery: Delivery, error: SMTPException | None, begun: float

@@ -64,17 +64,6 @@ class Channel(Keeper[Connection]):
             failed = self.attach(refusal(delivery, receipt), receipt)
         return receipt, failed
 
-    def found(self, deadline: float) -> SMTPProtocol | None:
-        """The connection that is there and alive, about to be used; None where there is none."""
-        if self.connection is None or not self.connected:
-            return None
-        if not self.connection.alive:
-            self.note(logging.INFO, f"the connection to {self.connection.endpoint} had died while idle: replaced")
-            self.abort()
-            return None
-        self.connection.begin(deadline)
-        return self.connection.protocol
-
     def _serve(self, need: Need, deadline: float) -> object:
         """Serve a need of a conversation about a message, a fresh connection included."""
         if need is Need.CONNECTION:
